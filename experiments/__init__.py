@@ -1,0 +1,1 @@
+"""Entry points: flags, one call into `jxr.studies`."""

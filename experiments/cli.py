@@ -1,0 +1,79 @@
+"""What all entry points share: their flags, and one line for a user's mistake."""
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from jxr.errors import UserError
+
+ConfigT = TypeVar("ConfigT")
+USER_ERROR = 2
+STOPPED = 128 + signal.SIGTERM  # what a shell reports for a process that SIGTERM ended
+
+CACHE = flags.DEFINE_string(
+    "cache", "runs/cache", "Folder of decoded images and features, which runs share."
+)
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Run directory: checkpoints, metrics, results.", required=True
+)
+
+
+def config_flag() -> flags.FlagHolder:
+    """Defines --config, for `--config=FILE.py:NAME --config.KEY=VALUE`."""
+    return config_flags.DEFINE_config_file(
+        "config", None, "Config file, with the name of a config after a colon."
+    )
+
+
+def run(main: Callable[[], None]) -> None:
+    """Parses the flags and calls `main`; a user's mistake becomes one line and exit status 2."""
+    logging.set_verbosity(logging.INFO)
+    app.run(lambda _: _guarded(main), flags_parser=_parse_flags)
+
+
+def config_of(kind: type[ConfigT], flag: flags.FlagHolder) -> ConfigT:
+    """Returns the config flag's value as the dataclass `kind`."""
+    from jxr.config import from_config_dict
+
+    if flag.value is None:
+        raise UserError("no config: give --config=FILE.py:NAME (see ml_collections_configs/)")
+    return from_config_dict(kind, flag.value)
+
+
+def folders() -> tuple[Path, Path]:
+    """Returns the run directory and the cache."""
+    return Path(WORKDIR.value).expanduser(), Path(CACHE.value).expanduser()
+
+
+def _parse_flags(arguments: list[str]) -> list[str]:
+    try:
+        rest = flags.FLAGS(arguments)
+    # The config file is run while flags are parsed, so what it raises arrives here as well.
+    except (UserError, flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as e:
+        _fail(e)
+    if len(rest) > 1:
+        _fail(UserError(f"unknown argument '{rest[1]}': flags begin with --"))
+    return rest
+
+
+def _guarded(main: Callable[[], None]) -> None:
+    from jxr.training.loop import Stopped
+
+    try:
+        main()
+    except UserError as error:
+        _fail(error)
+    except Stopped as stopped:
+        logging.info("%s", stopped)
+        sys.exit(STOPPED)
+
+
+def _fail(error: Exception) -> NoReturn:
+    message = " ".join(str(error.args[0] if error.args else error).split())
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(USER_ERROR)

@@ -1,0 +1,22 @@
+"""Runs the whole report; see `ml_collections_configs/reproduce.py` for the configs."""
+
+from experiments import cli
+
+CONFIG = cli.config_flag()
+
+
+def main() -> None:
+    """Runs what is left of the report in the run directory."""
+    from jxr.config import ReproduceConfig
+    from jxr.reporting import write_report
+    from jxr.studies.reproduce import reproduce
+
+    config = cli.config_of(ReproduceConfig, CONFIG)
+    workdir, cache = cli.folders()
+    results = reproduce(config, workdir, cache)
+    write_report(results, workdir / "report")
+    print(f"results: {workdir / 'results.json'}, page: {workdir / 'report' / 'index.html'}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,237 @@
+"""Typed configs: frozen dataclasses, and strict conversion from the command line's ConfigDict.
+
+A config file builds a dataclass and hands it out as a `ConfigDict` (`to_config_dict`), so that absl
+flags can change single keys; `from_config_dict` turns it back once, at the start, and refuses
+unknown keys, wrong types and impossible values. Beyond that point nothing reads a loose mapping.
+"""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from ml_collections import ConfigDict
+
+from jxr.errors import UserError
+
+ConfigT = TypeVar("ConfigT")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Which images, and how they are brought to one size."""
+
+    path: str = (
+        ""  # folder that holds train/ and test/ (and val/), each with NORMAL/ and PNEUMONIA/
+    )
+    size: int = 224  # pixels; VGG-16 needs a multiple of 32
+    resize: Literal["antialias", "bilinear", "nearest"] = "antialias"
+    validation_fraction: float = 0.1  # of the training patients, whole patients at a time
+    split_seed: int = 0
+
+    def __post_init__(self):
+        if self.size < 32 or self.size % 32:
+            raise UserError(f"data.size is {self.size}: give a positive multiple of 32")
+        if not 0 < self.validation_fraction < 1:
+            raise UserError(
+                f"data.validation_fraction is {self.validation_fraction}: give 0 < fraction < 1"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightsConfig:
+    """The kernels of VGG-16's convolutions."""
+
+    kind: Literal["imagenet", "random"] = "imagenet"  # random: seeded, for runs without a download
+    path: str = ""  # Keras "notop" HDF5 file; empty: fetched once, with a checksum
+    seed: int = 0  # of the random kernels
+
+
+@dataclasses.dataclass(frozen=True)
+class BlurConfig:
+    """One blur setting: everything that a printed number has to carry."""
+
+    sigma: float = 2.0  # pixels
+    convention: Literal["standard", "report"] = "standard"
+    sampling: Literal["point", "integrated"] = "point"
+    boundary: Literal["reflect", "zero", "circular", "edge"] = "reflect"
+    noise: float = 0.0  # standard deviation of additive Gaussian noise, image range 1
+    input_precision: Literal["float32", "8bit"] = "float32"
+
+    def __post_init__(self):
+        if not (math.isfinite(self.sigma) and self.sigma >= 0):
+            raise UserError(
+                f"blur.sigma is {self.sigma}: give a finite number of pixels, 0 or more"
+            )
+        if not (math.isfinite(self.noise) and self.noise >= 0):
+            raise UserError(f"blur.noise is {self.noise}: give a finite number, 0 or more")
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleConfig:
+    """How long a run is and what it leaves behind on the way."""
+
+    epochs: int = 10
+    batch_size: int = 32  # over all devices
+    learning_rate: float = 1e-3  # Adam's default in Keras and in the report
+    log_every: int = 50  # steps
+    checkpoint_every: int = 500  # steps
+
+    def __post_init__(self):
+        for field in ("epochs", "batch_size", "log_every", "checkpoint_every"):
+            if getattr(self, field) < 1:
+                raise UserError(f"schedule.{field} is {getattr(self, field)}: give 1 or more")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise UserError(
+                f"schedule.learning_rate is {self.learning_rate}: give a positive number"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadConfig:
+    """The fully connected layers on VGG-16's frozen convolutions."""
+
+    hidden: tuple[int, ...] = (256,)  # (4096, 4096) is VGG-16's own head
+    dropout: float = 0.5
+    schedule: ScheduleConfig = ScheduleConfig(epochs=10, batch_size=32, learning_rate=1e-4)
+
+    def __post_init__(self):
+        if any(width < 1 for width in self.hidden):
+            raise UserError(f"head.hidden is {self.hidden}: give positive widths")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"head.dropout is {self.dropout}: give 0 <= dropout < 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class UNetConfig:
+    """The U-Net that restores blurred images."""
+
+    width: int = 64  # channels of the first level
+    depth: int = 4  # times that the resolution is halved
+    residual: bool = False  # predict the difference to the input instead of the image
+    crop: int = 0  # side of the training crops in pixels; 0: whole images
+    schedule: ScheduleConfig = ScheduleConfig(epochs=30, batch_size=16)
+
+    def __post_init__(self):
+        if self.width < 1 or self.depth < 1:
+            raise UserError(
+                f"unet.width and unet.depth are {self.width}, {self.depth}: give 1 or more"
+            )
+        if self.crop < 0 or self.crop % 2**self.depth:
+            raise UserError(
+                f"unet.crop is {self.crop}: give a multiple of {2**self.depth} (2^depth), or 0"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierRun:
+    """One head: one task, one blur setting, one seed."""
+
+    task: Literal["normal_vs_pneumonia", "bacterial_vs_viral"] = "normal_vs_pneumonia"
+    train_on: Literal["original", "blurred"] = "original"
+    seed: int = 0
+    data: DataConfig = DataConfig()
+    weights: WeightsConfig = WeightsConfig()
+    blur: BlurConfig = BlurConfig()
+    head: HeadConfig = HeadConfig()
+
+
+@dataclasses.dataclass(frozen=True)
+class RestorerRun:
+    """One U-Net: one blur setting, one seed."""
+
+    seed: int = 0
+    data: DataConfig = DataConfig()
+    blur: BlurConfig = BlurConfig()
+    unet: UNetConfig = UNetConfig()
+
+
+@dataclasses.dataclass(frozen=True)
+class ReproduceConfig:
+    """The whole report: restorers, both classification tasks, the matrix of their combinations."""
+
+    seeds: tuple[int, ...] = (0, 1)  # of the heads
+    restorer_seed: int = 0
+    sigmas: tuple[float, ...] = (1.0, 2.0)  # restoration is done for each sigma ...
+    conventions: tuple[Literal["standard", "report"], ...] = (
+        "standard",
+        "report",
+    )  # ... in each convention
+    bootstrap_samples: int = 2000
+    data: DataConfig = DataConfig()
+    weights: WeightsConfig = WeightsConfig()
+    blur: BlurConfig = BlurConfig()  # of the classification; restored with the U-Net of its own
+    head: HeadConfig = HeadConfig()
+    unet: UNetConfig = UNetConfig()
+
+    def __post_init__(self):
+        if not self.seeds:
+            raise UserError("seeds is empty: give at least one, such as (0,)")
+        if self.bootstrap_samples < 100:
+            raise UserError(f"bootstrap_samples is {self.bootstrap_samples}: give 100 or more")
+        if self.blur not in self.restoration_blurs():
+            raise UserError(
+                f"blur.sigma {self.blur.sigma} with blur.convention '{self.blur.convention}' is not"
+                " among sigmas and conventions: add it, so that a restorer for it is trained"
+            )
+
+    def restoration_blurs(self) -> tuple[BlurConfig, ...]:
+        """Every blur setting that gets a restorer, each complete."""
+        return tuple(
+            dataclasses.replace(self.blur, sigma=sigma, convention=convention)
+            for sigma in self.sigmas
+            for convention in self.conventions
+        )
+
+
+def to_config_dict(config: Any) -> ConfigDict:
+    """Returns the dataclass as a ConfigDict, for absl flags to change."""
+    return ConfigDict(dataclasses.asdict(config))
+
+
+def from_config_dict(kind: type[ConfigT], values: ConfigDict | dict, where: str = "") -> ConfigT:
+    """Returns the frozen dataclass `kind` built from `values`, nested dataclasses included.
+
+    Raises:
+        UserError: a key is unknown (the nearest right one is named), missing or of a wrong type.
+    """
+    if isinstance(values, ConfigDict):
+        values = values.to_dict()
+    hints = get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=1, cutoff=0)
+            raise UserError(f"unknown config key '{where}{key}': did you mean '{where}{near[0]}'?")
+    arguments: dict[str, Any] = {}
+    for key, hint in hints.items():
+        if key not in values:
+            raise UserError(f"config key '{where}{key}' is missing: add it to the config file")
+        if dataclasses.is_dataclass(hint):
+            arguments[key] = from_config_dict(
+                typing.cast(type, hint), values[key], f"{where}{key}."
+            )
+        else:
+            arguments[key] = _checked(values[key], hint, f"{where}{key}")
+    return kind(**arguments)
+
+
+def _checked(value: Any, hint: Any, where: str) -> Any:
+    """Returns `value`, as a float or a tuple where a whole number or a list stands for one."""
+    origin = get_origin(hint)
+    if origin is Literal:
+        if value in get_args(hint):
+            return value
+        allowed = ", ".join(str(choice) for choice in get_args(hint))
+        raise UserError(f"config key '{where}' is '{value}': give one of {allowed}")
+    if origin is tuple:
+        if isinstance(value, list | tuple):
+            return tuple(_checked(item, get_args(hint)[0], where) for item in value)
+    elif hint is float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    wanted = str(hint) if isinstance(hint, types.GenericAlias) else hint.__name__
+    raise UserError(f"config key '{where}' is {value!r}: give a value of type {wanted}")

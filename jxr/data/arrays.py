@@ -1,0 +1,154 @@
+"""All images of a set as one array, decoded once and kept in a checked cache."""
+
+import hashlib
+import logging
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from jxr.data.images import Resize, read_image, resize
+from jxr.data.records import Record
+from jxr.errors import UserError
+
+Progress = Callable[[int, int], None]
+
+# Images decoded ahead of the writer: bounds the memory, keeps every thread busy.
+CHUNK = 128
+# The version of the decoding: raised when it changes, so that older caches are not used.
+VERSION = 1
+
+
+def load_images(
+    root: str | Path,
+    records: Sequence[Record],
+    *,
+    size: int = 224,
+    resize: Resize = "antialias",
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Float32[np.ndarray, "n size size 1"]:
+    """Decodes and resizes images in threads.
+
+    Args:
+      root: the folder that the records' paths start from.
+      records: the images, in the order of the result.
+      size: height and width in pixels.
+      resize: how, see `jxr.data.images.resize`.
+      cache: a folder for the result, one .npy file for each (images, size, resize); files there
+        are checked by their CRC-32 and rebuilt, with a warning, if damaged.
+      progress: called with (done, total) after each decoded image.
+
+    Returns:
+      float32 in [0, 1], in memory, or memory-mapped and read-only with a cache.
+
+    Raises:
+      UserError: if an image cannot be read or the cache not be written.
+    """
+    root = Path(root)
+    images = decode(root, records, size, resize, progress)
+    shape = (len(records), size, size, 1)
+    if cache is None:
+        result = np.empty(shape, np.float32)
+        for i, image in enumerate(images):
+            result[i] = image
+        return result
+
+    recipe = f"{data_fingerprint(root, records)} {size} {resize} {VERSION}"
+    stem = f"images-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
+    for file in sorted(Path(cache).glob(f"{stem}-*.npy")):
+        cached = open_cached(file, shape)
+        if cached is not None:
+            return cached
+        logging.getLogger(__name__).warning("%s: damaged cache, decoding the images again", file)
+        file.unlink()
+    return np.load(write_cache(Path(cache), stem, shape, images), mmap_mode="r")
+
+
+def data_fingerprint(root: str | Path, records: Sequence[Record]) -> str:
+    """Returns a SHA-256 over the images' paths and bytes, in the order of the records.
+
+    Paths count from the split folder on, so that an archive nested in more folders is the same.
+
+    Raises:
+      UserError: if a file cannot be read.
+    """
+    root = Path(root)
+
+    def line(record: Record) -> bytes:
+        name = "/".join(record.path.split("/")[-3:])
+        try:
+            content = (root / record.path).read_bytes()
+        except OSError as error:
+            raise UserError(f"{root / record.path}: {error.strerror}; check the file") from error
+        return f"{name} {hashlib.sha256(content).hexdigest()}\n".encode()
+
+    whole = hashlib.sha256()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(records), CHUNK):
+            for digest in pool.map(line, records[start : start + CHUNK]):
+                whole.update(digest)
+    return whole.hexdigest()
+
+
+def decode(
+    root: Path, records: Sequence[Record], size: int, method: Resize, progress: Progress | None
+) -> Iterator[Float32[np.ndarray, "size size 1"]]:
+    """Yields the images in the order of the records; Pillow decodes outside Python's lock."""
+
+    def one(record: Record) -> Float32[np.ndarray, "size size 1"]:
+        return resize(read_image(root / record.path), (size, size), method)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(records), CHUNK):
+            for i, image in enumerate(pool.map(one, records[start : start + CHUNK]), start + 1):
+                yield image
+                if progress is not None:
+                    progress(i, len(records))
+
+
+def open_cached(file: Path, shape: tuple[int, ...]) -> Float32[np.ndarray, "n size size 1"] | None:
+    """Maps a cache file, or returns None if it is not what was once written."""
+    try:
+        images = np.load(file, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    if images.shape != shape or images.dtype != np.float32:
+        return None
+    checksum = 0
+    for start in range(0, len(images), CHUNK):
+        checksum = zlib.crc32(images[start : start + CHUNK], checksum)
+    return images if file.stem.endswith(f"-{checksum:08x}") else None
+
+
+def write_cache(
+    folder: Path, stem: str, shape: tuple[int, ...], images: Iterator[np.ndarray]
+) -> Path:
+    """Writes the images under a passing name, then renames: no reader ever sees half a file."""
+    passing = folder / f"{stem}.{os.getpid()}.tmp"
+    header = {"shape": shape, "fortran_order": False, "descr": "<f4"}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        needed = 4 * int(np.prod(shape))
+        if shutil.disk_usage(folder).free < needed:
+            raise UserError(f"{folder}: {needed / 1e9:.1f} GB needed; free space or move the cache")
+        checksum = 0
+        # Plain writes rather than a memory map: a full disk is then an error and not a crash.
+        with passing.open("wb") as stream:
+            np.lib.format.write_array_header_1_0(stream, header)
+            for image in images:
+                pixels = image.astype("<f4").tobytes()
+                checksum = zlib.crc32(pixels, checksum)
+                stream.write(pixels)
+        file = folder / f"{stem}-{checksum:08x}.npy"
+        os.replace(passing, file)
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}; choose another cache folder") from error
+    finally:
+        passing.unlink(missing_ok=True)
+    return file

@@ -1,0 +1,89 @@
+"""Reading one image file as luminance in [0, 1], and resizing it."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32
+from PIL import Image
+
+from jxr.errors import UserError
+
+Resize = Literal["antialias", "bilinear", "nearest"]
+
+# What Pillow raises on files that are truncated, damaged, too large or no images at all.
+DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+
+
+def read_image(path: str | Path) -> Float32[np.ndarray, "height width 1"]:
+    """Reads an image file as luminance.
+
+    Colours are reduced by the ITU-R 601-2 weights, rounded to 8 bits (Pillow's `convert('L')`), so
+    three equal channels give exactly that channel. Transparency is ignored.
+
+    Args:
+      path: a JPEG, PNG or TIFF file (or another that Pillow reads), 8 or 16 bits a channel.
+
+    Returns:
+      float32 in [0, 1]: 8-bit values over 255, 16-bit greyscale values over 65,535.
+
+    Raises:
+      UserError: if the file is missing, truncated, no image, or has pixels of another kind.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode == "F":
+                raise UserError(f"{path}: floating-point pixels; save it with 8 or 16 bits")
+            sixteen_bit = image.mode.startswith("I")
+            pixels = np.asarray(image if sixteen_bit else image.convert("L"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; check the path") from None
+    except DECODE_ERRORS as error:
+        raise UserError(
+            f"{path}: cannot be read as an image ({error}); replace or remove the file"
+        ) from error
+    if sixteen_bit and (pixels.min() < 0 or pixels.max() > 65_535):
+        raise UserError(f"{path}: 32-bit pixels beyond 65535; save it with 8 or 16 bits")
+    full_scale = np.float32(65_535 if sixteen_bit else 255)
+    return (pixels.astype(np.float32) / full_scale)[..., None]
+
+
+def resize(
+    image: Float32[np.ndarray, "height width 1"],
+    size: tuple[int, int],
+    method: Resize = "antialias",
+) -> Float32[np.ndarray, "new_height new_width 1"]:
+    """Resizes an image; the aspect ratio is not kept. All methods align half-pixel centres.
+
+    Args:
+      image: any value range; the result stays within it.
+      size: (height, width) in pixels.
+      method: 'antialias', Pillow's BILINEAR: a triangle filter that widens with the reduction;
+        'bilinear', two-point interpolation without antialiasing, as in
+        `torch.nn.functional.interpolate(align_corners=False)`; 'nearest', Pillow's NEAREST.
+
+    Returns:
+      The resized image; the very same array if it already has that size.
+    """
+    if image.shape[:2] == size:
+        return image
+    if method == "bilinear":
+        return interpolate(interpolate(image, size[0], axis=0), size[1], axis=1)
+    if method not in ("antialias", "nearest"):
+        raise ValueError(f"unknown resize method {method!r}; use antialias, bilinear or nearest")
+    resample = Image.Resampling.BILINEAR if method == "antialias" else Image.Resampling.NEAREST
+    height, width = size
+    return np.asarray(Image.fromarray(image[..., 0]).resize((width, height), resample))[..., None]
+
+
+def interpolate(
+    image: Float32[np.ndarray, "height width 1"], length: int, *, axis: int
+) -> Float32[np.ndarray, "new_height new_width 1"]:
+    """Interpolates linearly along one axis, between the two nearest pixel centres."""
+    old = image.shape[axis]
+    position = np.clip((np.arange(length) + 0.5) * old / length - 0.5, 0, old - 1)
+    low = np.floor(position).astype(np.intp)
+    weight = np.expand_dims((position - low).astype(np.float32), tuple({0, 1, 2} - {axis}))
+    left = image.take(low, axis)
+    right = image.take(np.minimum(low + 1, old - 1), axis)
+    return left + weight * (right - left)

@@ -1,0 +1,23 @@
+"""Scores, intervals and paired tests, in float64 on the host."""
+
+from jxr.evaluation.classification import Scores, accuracy, auc, roc, score
+from jxr.evaluation.images import mse, psnr, restoration_scores, ssim
+from jxr.evaluation.intervals import bootstrap_interval, seed_mean_interval, wilson_interval
+from jxr.evaluation.paired import McNemar, mcnemar
+
+__all__ = [
+    "McNemar",
+    "Scores",
+    "accuracy",
+    "auc",
+    "bootstrap_interval",
+    "mcnemar",
+    "mse",
+    "psnr",
+    "restoration_scores",
+    "roc",
+    "score",
+    "seed_mean_interval",
+    "ssim",
+    "wilson_interval",
+]

@@ -1,0 +1,44 @@
+"""The whole forward model of one blur setting: blur, then noise, then quantisation."""
+
+import jax
+from jaxtyping import Array, Float, Key
+
+from jxr.optics.blur import Boundary, gaussian_blur
+from jxr.optics.noise import add_gaussian_noise, quantise
+from jxr.optics.psf import Convention, Sampling
+
+
+def degrade(
+    images: Float[Array, "batch height width channels"],
+    sigma: Float[Array, ""] | float,
+    keys: Key[Array, " batch"],
+    *,
+    radius: int,
+    noise: float,
+    eight_bit: bool,
+    convention: Convention = "standard",
+    sampling: Sampling = "point",
+    boundary: Boundary = "reflect",
+) -> Float[Array, "batch height width channels"]:
+    """Returns the images as a blurring, noisy, quantising detector gives them.
+
+    Args:
+        images: float32 in [0, 1].
+        sigma: In pixels; may be traced.
+        keys: One an image, for its noise: an image gets the same noise in any batch.
+        radius: Of the kernel, in pixels (`jxr.optics.kernel_radius`).
+        noise: Standard deviation of additive Gaussian noise, for an image range of 1; 0 adds none.
+        eight_bit: Whether the result is clipped to [0, 1] and rounded to 256 levels.
+        convention: Which Gaussian `sigma` means.
+        sampling: How the kernel is taken from it.
+        boundary: What lies outside the image.
+
+    Returns:
+        float32; outside [0, 1] only by noise.
+    """
+    degraded = gaussian_blur(
+        images, sigma, radius=radius, convention=convention, sampling=sampling, boundary=boundary
+    )
+    if noise > 0:
+        degraded = jax.vmap(add_gaussian_noise, in_axes=(0, 0, None))(keys, degraded, noise)
+    return quantise(degraded, bits=8) if eight_bit else degraded

@@ -1,0 +1,48 @@
+"""Detector imperfections: additive Gaussian noise and quantisation."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from jxr.optics.psf import Scalar
+
+
+def add_gaussian_noise(
+    key: Key[Array, ""], images: Float[Array, "*shape"], std: Scalar
+) -> Float[Array, "*shape"]:
+    """Adds independent Gaussian noise to every value, without clipping.
+
+    Clipping would bias dark and bright regions and break the linear model that restoration
+    inverts, so the result may leave [0, 1]; `quantise` clips, as a detector does.
+
+    Args:
+      key: a key used for nothing else.
+      images: in [0, 1].
+      std: the standard deviation on the same scale; 0 is the identity. May be traced.
+
+    Returns:
+      The noisy images, of the shape and dtype of `images`.
+    """
+    noise = jax.random.normal(key, images.shape, images.dtype)
+    return images + jnp.asarray(std, images.dtype) * noise
+
+
+def quantise(images: Float[Array, "*shape"], *, bits: int = 8) -> Float[Array, "*shape"]:
+    """Clips to [0, 1] and rounds to the 2^bits grey levels k / (2^bits - 1).
+
+    Halves round to even. The gradient is zero everywhere.
+
+    Args:
+      images: of any range.
+      bits: the depth, 1 to 16.
+
+    Returns:
+      The quantised images in [0, 1], of the shape and dtype of `images`.
+
+    Raises:
+      ValueError: if bits is not between 1 and 16.
+    """
+    if not 1 <= bits <= 16:
+        raise ValueError(f"bits must be between 1 and 16, not {bits}")
+    top = 2**bits - 1
+    return jnp.round(jnp.clip(images, 0, 1) * top) / top

@@ -1,0 +1,230 @@
+"""Charts of results.json, drawn by matplotlib without its global state."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from jxr.reporting.labels import Row, arm, differing, name, suffix
+from jxr.reporting.report_values import MSE, published_accuracy
+
+# Okabe and Ito's palette keeps apart for the colour-blind; shapes and dashes say the same again.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+SHAPES = ("o", "s", "^", "v", "P", "X")
+DASHES = ("-", "--", "-.", ":")
+REPORT: dict[str, Any] = {"marker": "D", "mfc": "none", "mec": "#555555", "ls": "none"}
+
+# The curves that the report's argument is about: train_on, test_on, restorer.
+ROC_ARMS = (
+    ("original", "original", None),
+    ("blurred", "blurred", None),
+    ("original", "blurred", None),
+    ("original", "recovered", "unet"),
+)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches, without any global state of matplotlib's."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def tidy(axes: Axes) -> None:
+    """Takes away what carries no information and lays a light grid."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def kernel_figure(kernels: Mapping[str, Float[np.ndarray, "_size _size"]], sigma: float) -> Figure:
+    """The blur kernels of the conventions, as images and as profiles through the centre.
+
+    Args:
+        kernels: square kernels of odd size and unit sum, by convention.
+        sigma: the sigma of all of them, in pixels.
+
+    Returns:
+        One panel for each kernel, on one colour scale, and one for the profiles.
+    """
+    figure = new_figure(2.6 * len(kernels) + 3.4, 3.2)
+    panels = figure.subplots(1, len(kernels) + 1, width_ratios=[1] * len(kernels) + [1.3])
+    radius = max(len(kernel) for kernel in kernels.values()) // 2
+    peak = max(float(kernel.max()) for kernel in kernels.values())
+    profiles = panels[-1]
+    for i, (convention, kernel) in enumerate(kernels.items()):
+        own = len(kernel) // 2
+        edges = (-own - 0.5, own + 0.5)
+        image = panels[i].imshow(kernel, cmap="cividis", vmin=0, vmax=peak, extent=edges + edges)
+        panels[i].set(
+            title=f"{convention}, σ = {sigma:g}",
+            facecolor=image.cmap(0.0),  # the weight is zero outside the kernel
+            xlim=(-radius - 0.5, radius + 0.5),
+            ylim=(-radius - 0.5, radius + 0.5),
+            xlabel="pixels",
+            yticks=panels[i].get_xticks(),
+        )
+        style: dict[str, Any] = {"marker": SHAPES[i], "markersize": 3.5, "color": COLOURS[i]}
+        profiles.plot(range(-own, own + 1), kernel[own], DASHES[i], label=convention, **style)
+    profiles.set(title="through the centre", xlabel="pixels", ylabel="weight", ylim=(0, None))
+    profiles.legend(frameon=False)
+    tidy(profiles)
+    return figure
+
+
+def roc_figure(rows: Sequence[Row]) -> Figure:
+    """ROC curves, one panel a task and one thin line a seed.
+
+    Args:
+        rows: `roc` of results.json; arms that are not in `ROC_ARMS` are left out.
+
+    Returns:
+        The panels; the legend gives the mean AUC over seeds.
+    """
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    figure = new_figure(4.5 * len(tasks), 4.6)
+    for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
+        axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8)
+        for i, key in enumerate(ROC_ARMS):
+            curves = [
+                row
+                for row in rows
+                if (row["task"], row["train_on"], row["test_on"], row["restorer"])
+                == (task, *key)
+            ]
+            if not curves:
+                continue
+            area = np.mean([np.trapezoid(row["tpr"], row["fpr"]) for row in curves])
+            style: dict[str, Any] = {"color": COLOURS[i], "ls": DASHES[i]}
+            for row in curves:
+                axes.plot(row["fpr"], row["tpr"], linewidth=1.8 / len(curves) ** 0.5, **style)
+            axes.plot([], [], linewidth=1.8, label=f"{arm(curves[0])}  {area:.3f}", **style)
+        axes.set(title=name(task), xlabel="false positive rate", ylabel="sensitivity", aspect="equal")
+        axes.legend(frameon=False, loc="lower right", title="trained → tested on, AUC", fontsize=8)
+        tidy(axes)
+    return figure
+
+
+def table1_figure(rows: Sequence[Row]) -> Figure:
+    """Accuracies with their 95 % intervals beside the report's, one panel a task.
+
+    Args:
+        rows: `classification` of results.json.
+
+    Returns:
+        The panels, on one axis of accuracy.
+    """
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    groups = [[row for row in rows if row["task"] == task] for task in tasks]
+    keys = differing(rows, ("recipe", "sigma", "convention", "noise", "input_precision"))
+    figure = new_figure(7, 0.32 * len(rows) + 0.75 * len(tasks) + 0.6)
+    panels = figure.subplots(
+        len(tasks), 1, sharex=True, squeeze=False, height_ratios=[len(group) for group in groups]
+    )[:, 0]
+    for axes, task, group in zip(panels, tasks, groups, strict=True):
+        for y, row in enumerate(group):
+            axes.hlines(y, *row["accuracy_ci95"], color=COLOURS[0], linewidth=2)
+            axes.plot(row["accuracy"], y, "o", color=COLOURS[0])
+            if (published := published_accuracy(row)) is not None:
+                axes.plot(published, y, **REPORT)
+        axes.set_yticks(range(len(group)), [arm(row) + suffix(row, keys) for row in group])
+        axes.set(title=f"{name(task)} ({group[0]['n']} images)", ylim=(len(group) - 0.5, -0.5))
+        tidy(axes)
+    panels[-1].set_xlabel("accuracy")
+    ours = Line2D([], [], marker="o", color=COLOURS[0], linewidth=2)
+    handles = [ours, Line2D([], [], **REPORT)]
+    figure.legend(
+        handles, ["this run, 95 % interval", "the report"], loc="outside upper right", ncols=2,
+        frameon=False,
+    )  # fmt: skip
+    return figure
+
+
+def restoration_figure(rows: Sequence[Row]) -> Figure:
+    """Mean squared errors on a logarithmic axis, one panel for each kind of input.
+
+    Dots, not bars: a bar's length means nothing on a logarithmic axis.
+
+    Args:
+        rows: `restoration` of results.json, with at least one row of Gaussian blur; rows of other
+            PSFs are left out.
+
+    Returns:
+        The panels; the report's errors stand in the one without noise or rounding.
+    """
+    rows = [row for row in rows if row["psf"] == "gaussian"]
+    series_keys = differing([row for row in rows if row["recipe"]], ("recipe",))
+    labels = [name(row["method"]) + suffix(row, series_keys) for row in rows]
+    styles = {
+        label: {"color": COLOURS[i % len(COLOURS)], "marker": SHAPES[i % len(SHAPES)]}
+        for i, label in enumerate(dict.fromkeys(labels))
+    }
+    kinds = sorted({(row["noise"], row["input_precision"]) for row in rows}, key=input_order)
+    levels = sorted({(row["sigma"], row["convention"]) for row in rows}, reverse=True)
+    figure = new_figure(7, 0.36 * len(levels) * len(kinds) + 0.6 * len(kinds) + 1.0)
+    panels = figure.subplots(len(kinds), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, kind in zip(panels, kinds, strict=True):
+        for row, label in zip(rows, labels, strict=True):
+            if (row["noise"], row["input_precision"]) == kind:
+                y = levels.index((row["sigma"], row["convention"]))
+                axes.plot(row["mse"], y, ls="none", **styles[label])
+        if kind == (0, "float32"):
+            for y, (sigma, _) in enumerate(levels):
+                if sigma in MSE:
+                    axes.plot(MSE[sigma], y, **REPORT)
+        axes.set(xscale="log", title=f"input {kind[1]}, noise {kind[0]:g}")
+        axes.set_yticks(range(len(levels)), [f"σ {sigma:g}, {named}" for sigma, named in levels])
+        axes.set_ylim(-0.5, len(levels) - 0.5)
+        tidy(axes)
+    panels[-1].set_xlabel("mean squared error")
+    marks = {label: Line2D([], [], ls="none", **style) for label, style in styles.items()}
+    if (0, "float32") in kinds:
+        marks["the report (U-Net)"] = Line2D([], [], **REPORT)
+    figure.legend(
+        marks.values(), marks.keys(), loc="outside upper center", ncols=4, frameon=False
+    )
+    return figure
+
+
+def input_order(kind: tuple[float, str]) -> tuple[float, bool]:
+    """Sorts kinds of input from the ideal to the worst: by noise, float32 before rounding."""
+    noise, precision = kind
+    return noise, precision != "float32"
+
+
+def write_figures(
+    results: Mapping[str, Any],
+    folder: Path,
+    kernels: Mapping[str, Float[np.ndarray, "_size _size"]],
+    sigma: float,
+) -> dict[str, Path]:
+    """Draws every chart for which there are results, each as PNG and as SVG.
+
+    Args:
+        results: the content of results.json.
+        folder: is made if need be.
+        kernels: see `kernel_figure`.
+        sigma: see `kernel_figure`.
+
+    Returns:
+        The SVG files by name: `kernel`, `table1`, `roc`, `restoration`. The PNG files stand
+        beside them.
+    """
+    figures = {"kernel": kernel_figure(kernels, sigma)}
+    if results["classification"]:
+        figures["table1"] = table1_figure(results["classification"])
+    if results["roc"]:
+        figures["roc"] = roc_figure(results["roc"])
+    if any(row["psf"] == "gaussian" for row in results["restoration"]):
+        figures["restoration"] = restoration_figure(results["restoration"])
+    folder.mkdir(parents=True, exist_ok=True)
+    # Without a date and with a fixed salt the same results give the same bytes.
+    with matplotlib.rc_context({"svg.hashsalt": "jxr"}):
+        for key, figure in figures.items():
+            figure.savefig(folder / f"{key}.png", dpi=150)
+            figure.savefig(folder / f"{key}.svg", metadata={"Date": None})
+    return {key: folder / f"{key}.svg" for key in figures}

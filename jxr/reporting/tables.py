@@ -1,0 +1,162 @@
+"""Tables of results.json as text cells, and as Markdown for a README or a log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jxr.reporting.labels import Row, arm, blur, name
+from jxr.reporting.report_values import published_accuracy, published_mse
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of plain text, not yet escaped for any format.
+
+    Attributes:
+        columns: the heads of the columns.
+        rows: one text for each column.
+        words: the columns that hold words; the others hold numbers, aligned to the right.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    words: tuple[str, ...]
+
+
+def number(value: float | None, spec: str) -> str:
+    """A number in a format of Python's, or a dash for None."""
+    return "–" if value is None else format(value, spec)
+
+
+def with_interval(value: float, interval: Sequence[float]) -> str:
+    """A fraction with its interval, as `0.875 [0.847, 0.899]`."""
+    low, high = interval
+    return f"{value:.4f} [{low:.3f}, {high:.3f}]"
+
+
+def classification_table(rows: Sequence[Row]) -> Table:
+    """Accuracy and AUC of each classifier, the report's accuracy beside ours.
+
+    Args:
+        rows: `classification` of results.json.
+
+    Returns:
+        One row for each, in the same order.
+    """
+    return Table(
+        columns=(
+            "Task",
+            "Trained → tested on",
+            "Accuracy [95 %]",
+            "Report",
+            "AUC [95 %]",
+            "Sensitivity",
+            "Specificity",
+            "Images",
+            "Seeds",
+            "Recipe",
+            "Blur",
+        ),
+        rows=[
+            (
+                name(row["task"]),
+                arm(row),
+                with_interval(row["accuracy"], row["accuracy_ci95"]),
+                number(published_accuracy(row), ".4f"),
+                with_interval(row["auc"], row["auc_ci95"]),
+                number(row["sensitivity"], ".3f"),
+                number(row["specificity"], ".3f"),
+                str(row["n"]),
+                str(len(row["seeds"])),
+                name(row["recipe"]),
+                blur(row),
+            )
+            for row in rows
+        ],
+        words=("Task", "Trained → tested on", "Recipe", "Blur"),
+    )
+
+
+def restoration_table(rows: Sequence[Row]) -> Table:
+    """Errors of each restoration, the report's beside ours.
+
+    Args:
+        rows: `restoration` of results.json.
+
+    Returns:
+        One row for each, in the same order. A null `psnr` (an image restored exactly) is a dash.
+    """
+    return Table(
+        columns=(
+            "PSF",
+            "Blur",
+            "Method",
+            "Recipe",
+            "MSE",
+            "Report's MSE",
+            "PSNR (dB)",
+            "SSIM",
+            "Images",
+        ),
+        rows=[
+            (
+                name(row["psf"]),
+                blur(row),
+                name(row["method"]),
+                name(row["recipe"] or "–"),
+                number(row["mse"], ".3e"),
+                number(published_mse(row), ".3e"),
+                number(row["psnr"], ".2f"),
+                number(row["ssim"], ".4f"),
+                str(row["n"]),
+            )
+            for row in rows
+        ],
+        words=("PSF", "Blur", "Method", "Recipe"),
+    )
+
+
+def paired_table(rows: Sequence[Row]) -> Table:
+    """McNemar's tests between classifiers on the same images.
+
+    Args:
+        rows: `paired` of results.json; `seed` is null if seeds are pooled.
+
+    Returns:
+        One row for each, in the same order.
+    """
+    return Table(
+        columns=("Task", "A", "B", "Seed", "Images", "Only A right", "Only B right", "p"),
+        rows=[
+            (
+                name(row["task"]),
+                row["classifier_a"],
+                row["classifier_b"],
+                "all" if row["seed"] is None else str(row["seed"]),
+                str(row["n"]),
+                str(row["b"]),
+                str(row["c"]),
+                "< 0.001" if row["p_value"] < 0.001 else f"{row['p_value']:.3f}",
+            )
+            for row in rows
+        ],
+        words=("Task", "A", "B"),
+    )
+
+
+def to_markdown(table: Table) -> str:
+    """The table in GitHub's Markdown, with a newline at the end.
+
+    Args:
+        table: any; bars and line ends within its cells are made harmless.
+
+    Returns:
+        Markdown text.
+    """
+
+    def line(cells: Sequence[str]) -> str:
+        clean = [" ".join(cell.split()).replace("|", "\\|") for cell in cells]
+        return f"| {' | '.join(clean)} |"
+
+    rule = ["---" if column in table.words else "---:" for column in table.columns]
+    lines = [line(table.columns), f"| {' | '.join(rule)} |", *map(line, table.rows)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,131 @@
+"""Restorers of one blur setting: the U-Net, trained here, and the Wiener filter beside it."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from jxr.config import BlurConfig, RestorerRun, UNetConfig
+from jxr.data import batches, eval_batches
+from jxr.errors import UserError
+from jxr.evaluation import restoration_scores
+from jxr.models import apply, split
+from jxr.optics import gaussian_profile, kernel_radius
+from jxr.restoration import choose_noise_to_signal, wiener
+from jxr.studies.dataset import Dataset
+from jxr.training.checkpoints import load_params
+from jxr.training.loop import fit
+from jxr.training.tasks import blurred_images, build_unet, restorer_task
+
+BATCH = 16
+# Flat noise-to-signal ratios from float32 rounding to strong noise, five a decade.
+RATIOS = np.logspace(-14, -1, 66).astype(np.float32)
+
+Images = Float[np.ndarray, "n height width 1"]
+Restorer = Callable[[Array], Array]
+
+
+def train_unet(run: RestorerRun, dataset: Dataset, directory: Path, title: str) -> Any:
+    """Trains the U-Net of one blur setting, or goes on with it; returns its parameters."""
+    if run.unet.crop > run.data.size:
+        raise UserError(f"unet.crop {run.unet.crop} is larger than data.size {run.data.size}")
+    if run.data.size % 2**run.unet.depth:
+        raise UserError(
+            f"data.size {run.data.size} cannot be halved {run.unet.depth} times: lower unet.depth"
+        )
+    schedule = run.unet.schedule
+    steps = schedule.epochs * len(dataset.train) // schedule.batch_size
+    iterator = batches(
+        {"image": dataset.images},
+        rows=dataset.train,
+        batch_size=schedule.batch_size,
+        seed=run.seed,
+    )
+    return fit(
+        restorer_task(run.unet, run.blur),
+        iterator,
+        schedule=schedule,
+        steps=steps,
+        seed=run.seed,
+        directory=directory,
+        title=title,
+    )
+
+
+def unet_restorer(config: UNetConfig, params: Any) -> Restorer:
+    """Returns blurred -> restored, both batches of images on the device, clipped to [0, 1]."""
+    build = build_unet(config)
+    graphdef, _ = split(nnx.eval_shape(lambda: build(jax.random.key(0))))
+    restore = jax.jit(lambda params, images: jnp.clip(apply(graphdef, params, images), 0, 1))
+    return lambda images: restore(params, images)
+
+
+def load_unet(config: UNetConfig, directory: Path) -> Restorer:
+    """Returns the restorer that was trained in `directory`.
+
+    Raises:
+        UserError: there is no checkpoint, or it is of another U-Net.
+    """
+    build = build_unet(config)
+    template = jax.eval_shape(lambda: split(build(jax.random.key(0)))[1])
+    return unet_restorer(config, load_params(directory / "checkpoints", template))
+
+
+def wiener_restorer(blur: BlurConfig, dataset: Dataset, seed: int) -> Restorer:
+    """Returns the flat Wiener filter of this blur; its one number is chosen on validation images.
+
+    Raises:
+        UserError: the boundary is not `reflect`, which the cosine transform stands for.
+    """
+    if blur.boundary != "reflect":
+        raise UserError(
+            f"blur.boundary is '{blur.boundary}': the Wiener filter here needs 'reflect'"
+        )
+    radius = kernel_radius(blur.sigma, blur.convention)
+    profile = gaussian_profile(
+        blur.sigma, radius=radius, convention=blur.convention, sampling=blur.sampling
+    )
+    originals = np.asarray(dataset.images[dataset.validation[:256]])
+    blurred = degraded_images(originals, dataset.validation[:256], blur, seed)
+    ratio, _ = jax.jit(choose_noise_to_signal)(blurred, originals, profile, RATIOS)
+    restore = jax.jit(lambda images, ratio: jnp.clip(wiener(images, profile, ratio), 0, 1))
+    return lambda images: restore(images, ratio)
+
+
+def degraded_images(
+    images: Images, rows: Int[np.ndarray, " n"], blur: BlurConfig, seed: int
+) -> Images:
+    """Returns the images in one blur setting; a row has the same noise in every call."""
+    key = jax.random.key(seed)
+    degrade = jax.jit(lambda batch, ids: blurred_images(batch, ids, key, blur))
+    return in_batches(degrade, images, rows)
+
+
+def in_batches(
+    function: Callable[..., Array], images: np.ndarray, *others: np.ndarray
+) -> np.ndarray:
+    """Returns `function` of the arrays, done in batches of one size along their first axis."""
+    arrays = {str(number): array for number, array in enumerate((images, *others))}
+    results = []
+    for batch in eval_batches(arrays, batch_size=BATCH):
+        result = np.asarray(function(*(batch[name] for name in arrays)))
+        results.append(result[batch["mask"] > 0])
+    return np.concatenate(results)
+
+
+def restoration_row(
+    method: str, recipe: str, blur: BlurConfig, originals: Images, restored: Images
+) -> dict[str, Any]:
+    """Returns one row of the restoration table of results.json."""
+    scores = restoration_scores(originals, restored)
+    setting = dataclasses.asdict(blur)
+    setting.pop("sampling")
+    radius = kernel_radius(blur.sigma, blur.convention)
+    return {"method": method, "recipe": recipe, "psf": "gaussian", **setting,
+            "kernel_radius": radius, **scores}  # fmt: skip

@@ -1,0 +1,101 @@
+"""Run directories: the config they were made with, and results written whole or not at all."""
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+
+from jxr.errors import UserError
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Writes JSON so that a crash leaves either the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n")
+    os.replace(temporary, path)
+
+
+def claim(workdir: Path, config: Any) -> None:
+    """Makes the run directory and notes its config, or checks that it is the same as before.
+
+    Where the images and weights lie may change between calls; what they are is fingerprinted.
+
+    Raises:
+        UserError: the directory belongs to another config (the keys are named), or cannot be made.
+    """
+    path = workdir / "config.json"
+    wanted = json.loads(json.dumps(dataclasses.asdict(config)))
+    if path.exists():
+        differing = [
+            key
+            for key, (old, new) in paired(flat(json.loads(path.read_text())), flat(wanted))
+            if old != new and not key.endswith(".path")
+        ]
+        if differing:
+            raise UserError(
+                f"{workdir} was made with other values of {', '.join(differing)}: use those, or"
+                " give another --workdir"
+            )
+        return
+    try:
+        write_json(path, wanted)
+    except OSError as error:
+        raise UserError(f"{workdir}: cannot write here ({error.strerror})") from error
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested dicts as one, keys joined by dots."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        result |= (
+            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return result
+
+
+def paired(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """Yields every key of either with its two values, None where it is missing."""
+    for key in sorted(old | new):
+        yield key, (old.get(key), new.get(key))
+
+
+class Stages:
+    """The stages of a long study: each leaves a JSON result and its time, and is done once."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def run(self, name: str, work: Callable[[], Any]) -> Any:
+        """Returns what `work` returned, from disk if this stage was finished before."""
+        path = self._folder / f"{name}.json"
+        if path.exists():
+            logging.info("stage %s: done before", name)
+            return json.loads(path.read_text())["result"]
+        logging.info("stage %s", name)
+        with self.timed(name):
+            result = work()
+        write_json(path, {"result": result})
+        return result
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Adds the time spent inside to the stage, also if it is interrupted."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = self.seconds()
+            seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - began, 1)
+            write_json(self._folder / "seconds.json", seconds)
+
+    def seconds(self) -> dict[str, float]:
+        """Returns the wall-clock time of each stage so far."""
+        path = self._folder / "seconds.json"
+        return json.loads(path.read_text()) if path.exists() else {}

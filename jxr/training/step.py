@@ -1,0 +1,68 @@
+"""The one train step of the project: pure, for any task, on any number of devices.
+
+A task is a pair of pure functions. Its loss is given *per example*, so that the step owns the mean,
+and its randomness is keyed by step and example (`jxr.rng`), so that the result does not depend on
+how a batch is spread over devices.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+Params = Any  # a pytree of float32 arrays
+Batch = Mapping[str, Array]
+
+
+class Task(NamedTuple):
+    """What is learnt.
+
+    Attributes:
+        init: key -> parameters.
+        losses: (parameters, batch, key of this step) -> float32 losses, one an example. The batch
+            has `example_id` (int32) and what the task reads.
+    """
+
+    init: Callable[[Key[Array, ""]], Params]
+    losses: Callable[[Params, Batch, Key[Array, ""]], Float[Array, " batch"]]
+
+
+class TrainState(NamedTuple):
+    """Everything that changes in training, but for the data iterator."""
+
+    step: Int[Array, ""]
+    params: Params
+    opt_state: optax.OptState
+
+
+TrainStep = Callable[[TrainState, Batch, Key[Array, ""]], tuple[TrainState, Float[Array, ""]]]
+
+
+def init_state(
+    task: Task, optimizer: optax.GradientTransformation, key: Key[Array, ""]
+) -> TrainState:
+    """Returns the state at step 0."""
+    params = task.init(key)
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
+
+
+def make_train_step(task: Task, optimizer: optax.GradientTransformation) -> TrainStep:
+    """Returns the pure step: (state, batch, dropout-and-noise key) -> (next state, mean loss)."""
+
+    def train_step(
+        state: TrainState, batch: Batch, key: Key[Array, ""]
+    ) -> tuple[TrainState, Float[Array, ""]]:
+        step_key = jax.random.fold_in(key, state.step)
+
+        def mean_loss(params: Params) -> Float[Array, ""]:
+            return task.losses(params, batch, step_key).mean()
+
+        loss, gradients = jax.value_and_grad(mean_loss)(state.params)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(state.step + 1, params, opt_state), loss
+
+    return train_step

@@ -1,0 +1,1 @@
+"""Configs of the experiments, one file a family of runs."""

@@ -1,0 +1,30 @@
+"""Configs of the whole report.
+
+    python -m experiments.reproduce --config=ml_collections_configs/reproduce.py:NAME \
+        --workdir=DIR --config.data.path=FOLDER [--config.weights.path=FILE]
+
+kermany       The report on the Guangzhou images with a U-Net that two CPU cores can train: 16
+              channels, 112-pixel crops.
+kermany_full  The same with the U-Net at full width, on whole images, for 30 epochs. For a GPU or
+              TPU.
+"""
+
+from ml_collections import ConfigDict
+
+from jxr.config import ReproduceConfig, ScheduleConfig, UNetConfig, to_config_dict
+from jxr.errors import UserError
+
+CPU_UNET = UNetConfig(
+    width=16,
+    residual=True,
+    crop=112,
+    schedule=ScheduleConfig(epochs=5, batch_size=16, log_every=50, checkpoint_every=250),
+)
+
+
+def get_config(name: str = "kermany") -> ConfigDict:
+    """Returns the config `name`."""
+    configs = {"kermany": ReproduceConfig(unet=CPU_UNET), "kermany_full": ReproduceConfig()}
+    if name not in configs:
+        raise UserError(f"no config '{name}' in reproduce.py: give one of {', '.join(configs)}")
+    return to_config_dict(configs[name])

@@ -1,0 +1,133 @@
+import shutil
+from collections import namedtuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jxr.data import data_fingerprint, index_folder, load_images
+from jxr.errors import UserError
+
+
+@pytest.fixture
+def root(build):
+    return build()
+
+
+@pytest.fixture
+def records(root):
+    return index_folder(root)
+
+
+def test_images_come_in_the_order_of_the_records(root, records):
+    images = load_images(root, records[::-1], size=16)
+    assert images.shape == (9, 16, 16, 1)
+    assert images.dtype == np.float32
+    for record, image in zip(records[::-1], images, strict=True):
+        pixels = np.asarray(Image.open(root / record.path), np.float32) / 255
+        expected = Image.fromarray(pixels).resize((16, 16), Image.Resampling.BILINEAR)
+        np.testing.assert_allclose(image[..., 0], expected, atol=1e-6)
+
+
+def test_progress_counts_every_image(root, records):
+    seen = []
+    load_images(root, records, size=8, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(i, 9) for i in range(1, 10)]
+
+
+def test_the_cache_holds_the_same_images_and_spares_decoding(root, records, tmp_path):
+    cache = tmp_path / "new" / "cache"
+    plain = load_images(root, records, size=16)
+    decoded = []
+
+    def load() -> np.ndarray:
+        return load_images(
+            root, records, size=16, cache=cache, progress=lambda done, total: decoded.append(done)
+        )
+
+    first = load()
+    assert isinstance(first, np.memmap)
+    np.testing.assert_array_equal(first, plain)
+    np.testing.assert_array_equal(load(), plain)
+    assert len(decoded) == 9
+    assert [file.suffix for file in cache.iterdir()] == [".npy"]
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 0
+
+
+def test_another_question_has_another_cache(root, records, tmp_path):
+    def count() -> int:
+        return len(list(tmp_path.glob("*.npy")))
+
+    load_images(root, records, size=16, cache=tmp_path)
+    load_images(root, records, size=8, cache=tmp_path)
+    load_images(root, records, size=8, resize="nearest", cache=tmp_path)
+    assert count() == 3
+    reverse = load_images(root, records[::-1], size=8, cache=tmp_path)
+    assert count() == 4
+    np.testing.assert_array_equal(reverse, load_images(root, records, size=8)[::-1])
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(root / records[0].path)
+    changed = load_images(root, records, size=8, cache=tmp_path)
+    assert count() == 5
+    assert not changed[0].any()
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "garbage", "other shape"])
+def test_a_damaged_cache_is_rebuilt_with_a_note(root, records, tmp_path, caplog, damage):
+    expected = np.array(load_images(root, records, size=16, cache=tmp_path))
+    (file,) = tmp_path.glob("*.npy")
+    content = bytearray(file.read_bytes())
+    content[-3000] ^= 1
+    if damage == "other shape":
+        np.save(file, expected[:5])
+    else:
+        file.write_bytes(
+            {
+                "flip": content,
+                "truncate": content[:-5],
+                "empty": b"",
+                "garbage": b"garbage",
+            }[damage]
+        )
+    again = load_images(root, records, size=16, cache=tmp_path)
+    np.testing.assert_array_equal(again, expected)
+    assert f"{file}: damaged cache" in caplog.text
+    caplog.clear()
+    load_images(root, records, size=16, cache=tmp_path)
+    assert not caplog.text
+
+
+def test_an_unreadable_image_leaves_nothing_behind(root, records, tmp_path):
+    (root / records[4].path).write_bytes(b"no image")
+    with pytest.raises(UserError, match=records[4].path):
+        load_images(root, records, size=16, cache=tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_named(root, records, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"file: .*; choose another cache folder"):
+        load_images(root, records, size=16, cache=tmp_path / "file")
+    full = namedtuple("Usage", ["free"])(100)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
+    with pytest.raises(UserError, match=r"cache: .* needed; free space or move the cache"):
+        load_images(root, records, size=16, cache=tmp_path / "cache")
+
+
+def test_the_fingerprint_follows_names_bytes_and_order(root, records, build, tmp_path):
+    fingerprint = data_fingerprint(root, records)
+    assert len(fingerprint) == 64
+    assert data_fingerprint(root, records) == fingerprint
+    assert data_fingerprint(root, records[::-1]) != fingerprint
+    assert data_fingerprint(root, records[1:]) != fingerprint
+
+    nested = tmp_path / "nested"
+    build(root=nested / "chest_xray")
+    assert data_fingerprint(nested, index_folder(nested)) == fingerprint
+
+    file = root / records[0].path
+    file.write_bytes(file.read_bytes() + b"\0")
+    assert data_fingerprint(root, records) != fingerprint
+    file.unlink()
+    with pytest.raises(UserError, match=rf"{records[0].path}: .*; check the file"):
+        data_fingerprint(root, records)

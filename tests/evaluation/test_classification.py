@@ -1,0 +1,81 @@
+"""Scores against their definitions and scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from jxr.evaluation import accuracy, auc, roc, score
+
+
+def example(n=60, seed=0, ties=True):
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 2, n)
+    probabilities = np.clip(0.3 * labels + generator.uniform(0, 0.7, n), 0, 1)
+    return labels, np.round(probabilities, 1) if ties else probabilities
+
+
+def auc_by_pairs(labels, probabilities):
+    """The definition: every positive against every negative, ties count one half."""
+    wins = [
+        float(p > q) + 0.5 * float(p == q)
+        for p in probabilities[labels == 1]
+        for q in probabilities[labels == 0]
+    ]
+    return sum(wins) / len(wins)
+
+
+@pytest.mark.parametrize("ties", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_auc_counts_pairs(ties, dtype):
+    labels, probabilities = example(ties=ties)
+    probabilities = probabilities.astype(dtype)
+    assert float(auc(labels, probabilities)) == pytest.approx(
+        auc_by_pairs(labels, probabilities), abs=1e-14
+    )
+
+
+def test_auc_and_accuracy_of_each_seed():
+    labels, first = example()
+    rows = np.stack([first, 1 - first, np.full_like(first, 0.5)])
+    np.testing.assert_allclose(
+        auc(labels, rows), [metrics.roc_auc_score(labels, row) for row in rows], atol=1e-14
+    )
+    np.testing.assert_allclose(
+        accuracy(labels, rows), [metrics.accuracy_score(labels, row >= 0.5) for row in rows]
+    )
+
+
+def test_score_by_hand():
+    labels = np.array([1, 1, 1, 0, 0, 1, 0, 0])
+    probabilities = np.array([0.9, 0.5, 0.2, 0.6, 0.1, 0.8, 0.3, 0.4])
+    scores = score(labels, probabilities)
+    assert scores.n == 8
+    assert scores.accuracy == 6 / 8
+    assert scores.sensitivity == 3 / 4
+    assert scores.specificity == 3 / 4
+    assert scores.auc == 12 / 16
+    assert score(labels, probabilities, threshold=0.55).sensitivity == 2 / 4
+    assert score(labels, probabilities, threshold=0.65).specificity == 1
+
+
+def test_roc_ends_and_area():
+    labels, probabilities = example(200)
+    fpr, tpr, thresholds = roc(labels, probabilities)
+    assert (fpr[0], tpr[0], fpr[-1], tpr[-1]) == (0, 0, 1, 1)
+    assert (np.diff(fpr) >= 0).all()
+    assert np.trapezoid(tpr, fpr) == pytest.approx(auc_by_pairs(labels, probabilities))
+    middle = len(thresholds) // 2
+    called = probabilities >= thresholds[middle]
+    assert tpr[middle] == called[labels == 1].mean()
+    assert fpr[middle] == called[labels == 0].mean()
+
+
+@pytest.mark.parametrize("function", [score, roc, auc, accuracy])
+def test_bad_input_is_named(function):
+    labels, probabilities = example()
+    with pytest.raises(ValueError, match="NaN"):
+        function(labels, np.where(np.arange(labels.size) == 3, np.nan, probabilities))
+    with pytest.raises(ValueError, match="only one class"):
+        function(np.ones_like(labels), probabilities)
+    with pytest.raises(ValueError, match="0 or 1"):
+        function(labels + 1, probabilities)

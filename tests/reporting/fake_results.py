@@ -1,0 +1,114 @@
+"""Made-up results in the format of results.json: every number here is invented."""
+
+import numpy as np
+
+ARMS = [
+    ("original", "original", None),
+    ("blurred", "blurred", None),
+    ("original", "blurred", None),
+    ("original", "recovered", "unet"),
+    ("original", "recovered", "wiener"),
+]
+
+
+def classification_row(**changes):
+    return {
+        "task": "normal_vs_pneumonia",
+        "recipe": "report",
+        "train_on": "original",
+        "test_on": "original",
+        "restorer": None,
+        "sigma": 2.0,
+        "convention": "standard",
+        "noise": 0.0,
+        "input_precision": "float32",
+        "n": 624,
+        "seeds": [0, 1],
+        "accuracy": 0.8123,
+        "auc": 0.9512,
+        "accuracy_ci95": [0.781, 0.841],
+        "auc_ci95": [0.934, 0.966],
+        "sensitivity": 0.991,
+        "specificity": 0.514,
+        **changes,
+    }
+
+
+def restoration_row(**changes):
+    return {
+        "method": "unet",
+        "recipe": "report",
+        "psf": "gaussian",
+        "sigma": 2.0,
+        "convention": "standard",
+        "noise": 0.0,
+        "input_precision": "float32",
+        "boundary": "reflect",
+        "kernel_radius": 8,
+        "n": 624,
+        "mse": 1.5e-4,
+        "psnr": 38.31,
+        "ssim": 0.9712,
+        **changes,
+    }
+
+
+def fake_results():
+    generator = np.random.default_rng(0)
+    classification, roc = [], []
+    for task, n in (("normal_vs_pneumonia", 624), ("bacterial_vs_viral", 390)):
+        for train_on, test_on, restorer in ARMS:
+            accuracy = generator.uniform(0.7, 0.9)
+            arm = {"task": task, "train_on": train_on, "test_on": test_on, "restorer": restorer}
+            interval = [accuracy - 0.03, accuracy + 0.028]
+            classification.append(
+                classification_row(**arm, n=n, accuracy=accuracy, accuracy_ci95=interval)
+            )
+            for seed in (0, 1):
+                fpr = np.sort(np.r_[0, generator.uniform(size=50), 1])
+                roc.append(
+                    {**arm, "seed": seed, "fpr": fpr.tolist(),
+                     "tpr": (fpr ** generator.uniform(0.05, 0.3)).tolist()}
+                )  # fmt: skip
+    restoration = [
+        restoration_row(
+            method=method, sigma=sigma, convention=convention, noise=noise,
+            input_precision=precision,
+            mse=scale * sigma * (1 if convention == "standard" else 0.5) * (1 + 20 * noise),
+        )
+        for noise, precision in ((0.0, "float32"), (0.01, "8bit"))
+        for method, scale in (("blurred", 6e-4), ("unet", 4e-5), ("wiener", 1e-5))
+        for sigma in (1.0, 2.0)
+        for convention in ("standard", "report")
+    ]  # fmt: skip
+    paired = [
+        {"task": "normal_vs_pneumonia", "classifier_a": "original → original",
+         "classifier_b": "original → blurred", "b": 51, "c": 12, "p_value": 8e-7, "n": 624,
+         "seed": 0},
+        {"task": "normal_vs_pneumonia", "classifier_a": "original → original",
+         "classifier_b": "blurred → blurred", "b": 21, "c": 19, "p_value": 0.8746, "n": 624,
+         "seed": None},
+    ]  # fmt: skip
+    provenance = {
+        "versions": {"python": "3.11.0", "jax": "0.0.0"},
+        "git_commit": None,
+        "config": {"weights": {"kind": "imagenet"}, "seeds": [0, 1]},
+        "device": {"platform": "fake"},
+    }
+    return {
+        "provenance": provenance,
+        "classification": classification,
+        "restoration": restoration,
+        "paired": paired,
+        "roc": roc,
+    }
+
+
+def fake_kernels(sigma=2.0):
+    """Gaussians in NumPy, by the two printed formulas."""
+    kernels = {}
+    for convention, divisor, radius in (("standard", 2, 8), ("report", 1, 6)):
+        x = np.arange(-radius, radius + 1)
+        profile = np.exp(-(x**2) / (divisor * sigma**2))
+        kernels[convention] = np.outer(profile, profile) / profile.sum() ** 2
+    return kernels
