@@ -1,6 +1,7 @@
 """Where a number comes from: versions, commit, config, fingerprints, device."""
 
 import dataclasses
+import json
 import platform
 import subprocess
 from importlib import metadata
@@ -29,7 +30,7 @@ def provenance(config: Any, **fingerprints: str) -> dict[str, Any]:
             **{package: metadata.version(package) for package in PACKAGES},
         },
         "git_commit": git_commit(),
-        "config": without_folders(dataclasses.asdict(config)),
+        "config": json.loads(json.dumps(without_folders(dataclasses.asdict(config)))),
         "fingerprints": fingerprints,
         "device": {
             "platform": device.platform,

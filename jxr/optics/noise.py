@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Key
 
 from jxr.optics.psf import Scalar
@@ -44,5 +45,7 @@ def quantise(images: Float[Array, "*shape"], *, bits: int = 8) -> Float[Array, "
     """
     if not 1 <= bits <= 16:
         raise ValueError(f"bits must be between 1 and 16, not {bits}")
-    top = 2**bits - 1
+    # Hidden from XLA, which would multiply by the rounded 1 / top and miss k / top by a bit:
+    # the levels are to equal those of a decoded image file.
+    top = lax.optimization_barrier(jnp.asarray(2**bits - 1, images.dtype))
     return jnp.round(jnp.clip(images, 0, 1) * top) / top

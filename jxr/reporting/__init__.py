@@ -8,6 +8,7 @@ from jxr.reporting.figures import (
     write_figures,
 )
 from jxr.reporting.page import write_page
+from jxr.reporting.report import write_report
 from jxr.reporting.report_values import published_accuracy, published_mse
 from jxr.reporting.tables import (
     Table,
@@ -31,4 +32,5 @@ __all__ = [
     "to_markdown",
     "write_figures",
     "write_page",
+    "write_report",
 ]

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jxr.reporting.labels import Row, arm, differing, name, suffix
+from jxr.reporting.labels import SIGMA, Row, arm, differing, name, suffix
 from jxr.reporting.report_values import MSE, published_accuracy
 
 # Okabe and Ito's palette keeps apart for the colour-blind; shapes and dashes say the same again.
@@ -59,14 +59,15 @@ def kernel_figure(kernels: Mapping[str, Float[np.ndarray, "_size _size"]], sigma
     for i, (convention, kernel) in enumerate(kernels.items()):
         own = len(kernel) // 2
         edges = (-own - 0.5, own + 0.5)
-        image = panels[i].imshow(kernel, cmap="cividis", vmin=0, vmax=peak, extent=edges + edges)
+        image = panels[i].imshow(kernel, cmap="Greys", vmin=0, vmax=peak, extent=edges + edges)
         panels[i].set(
-            title=f"{convention}, σ = {sigma:g}",
+            title=f"{convention}, {SIGMA} = {sigma:g}",
             facecolor=image.cmap(0.0),  # the weight is zero outside the kernel
             xlim=(-radius - 0.5, radius + 0.5),
             ylim=(-radius - 0.5, radius + 0.5),
             xlabel="pixels",
-            yticks=panels[i].get_xticks(),
+            xticks=(-radius, 0, radius),
+            yticks=(-radius, 0, radius),
         )
         style: dict[str, Any] = {"marker": SHAPES[i], "markersize": 3.5, "color": COLOURS[i]}
         profiles.plot(range(-own, own + 1), kernel[own], DASHES[i], label=convention, **style)
@@ -93,8 +94,7 @@ def roc_figure(rows: Sequence[Row]) -> Figure:
             curves = [
                 row
                 for row in rows
-                if (row["task"], row["train_on"], row["test_on"], row["restorer"])
-                == (task, *key)
+                if (row["task"], row["train_on"], row["test_on"], row["restorer"]) == (task, *key)
             ]
             if not curves:
                 continue
@@ -103,7 +103,9 @@ def roc_figure(rows: Sequence[Row]) -> Figure:
             for row in curves:
                 axes.plot(row["fpr"], row["tpr"], linewidth=1.8 / len(curves) ** 0.5, **style)
             axes.plot([], [], linewidth=1.8, label=f"{arm(curves[0])}  {area:.3f}", **style)
-        axes.set(title=name(task), xlabel="false positive rate", ylabel="sensitivity", aspect="equal")
+        axes.set(
+            title=name(task), xlabel="false positive rate", ylabel="sensitivity", aspect="equal"
+        )
         axes.legend(frameon=False, loc="lower right", title="trained → tested on, AUC", fontsize=8)
         tidy(axes)
     return figure
@@ -121,7 +123,7 @@ def table1_figure(rows: Sequence[Row]) -> Figure:
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     groups = [[row for row in rows if row["task"] == task] for task in tasks]
     keys = differing(rows, ("recipe", "sigma", "convention", "noise", "input_precision"))
-    figure = new_figure(7, 0.32 * len(rows) + 0.75 * len(tasks) + 0.6)
+    figure = new_figure(6.0, 0.32 * len(rows) + 0.75 * len(tasks) + 0.6)
     panels = figure.subplots(
         len(tasks), 1, sharex=True, squeeze=False, height_ratios=[len(group) for group in groups]
     )[:, 0]
@@ -157,15 +159,18 @@ def restoration_figure(rows: Sequence[Row]) -> Figure:
         The panels; the report's errors stand in the one without noise or rounding.
     """
     rows = [row for row in rows if row["psf"] == "gaussian"]
-    series_keys = differing([row for row in rows if row["recipe"]], ("recipe",))
-    labels = [name(row["method"]) + suffix(row, series_keys) for row in rows]
-    styles = {
+    several = {
+        method: differing([row for row in rows if row["method"] == method], ("recipe",))
+        for method in {row["method"] for row in rows}
+    }
+    labels = [name(row["method"]) + suffix(row, several[row["method"]]) for row in rows]
+    styles: dict[str, dict[str, Any]] = {
         label: {"color": COLOURS[i % len(COLOURS)], "marker": SHAPES[i % len(SHAPES)]}
         for i, label in enumerate(dict.fromkeys(labels))
     }
     kinds = sorted({(row["noise"], row["input_precision"]) for row in rows}, key=input_order)
     levels = sorted({(row["sigma"], row["convention"]) for row in rows}, reverse=True)
-    figure = new_figure(7, 0.36 * len(levels) * len(kinds) + 0.6 * len(kinds) + 1.0)
+    figure = new_figure(6.0, 0.36 * len(levels) * len(kinds) + 0.6 * len(kinds) + 1.0)
     panels = figure.subplots(len(kinds), 1, sharex=True, squeeze=False)[:, 0]
     for axes, kind in zip(panels, kinds, strict=True):
         for row, label in zip(rows, labels, strict=True):
@@ -177,16 +182,16 @@ def restoration_figure(rows: Sequence[Row]) -> Figure:
                 if sigma in MSE:
                     axes.plot(MSE[sigma], y, **REPORT)
         axes.set(xscale="log", title=f"input {kind[1]}, noise {kind[0]:g}")
-        axes.set_yticks(range(len(levels)), [f"σ {sigma:g}, {named}" for sigma, named in levels])
+        axes.set_yticks(
+            range(len(levels)), [f"{SIGMA} {sigma:g}, {named}" for sigma, named in levels]
+        )
         axes.set_ylim(-0.5, len(levels) - 0.5)
         tidy(axes)
     panels[-1].set_xlabel("mean squared error")
     marks = {label: Line2D([], [], ls="none", **style) for label, style in styles.items()}
     if (0, "float32") in kinds:
         marks["the report (U-Net)"] = Line2D([], [], **REPORT)
-    figure.legend(
-        marks.values(), marks.keys(), loc="outside upper center", ncols=4, frameon=False
-    )
+    figure.legend(marks.values(), marks.keys(), loc="outside upper center", ncols=4, frameon=False)
     return figure
 
 

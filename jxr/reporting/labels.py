@@ -5,10 +5,14 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
+# By name: linters take these characters for slips of the keyboard.
+SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
+DASH = "\N{EN DASH}"
+
 NAMES = {
     "normal_vs_pneumonia": "Normal vs pneumonia",
     "bacterial_vs_viral": "Bacterial vs viral",
-    "blurred": "blurred",
+    "none": "not restored",
     "unet": "U-Net",
     "wiener": "Wiener",
 }
@@ -36,7 +40,7 @@ def blur(row: Row) -> str:
         return "none"
     parts = []
     if row["sigma"] is not None:
-        parts.append(f"σ {row['sigma']:g} px {row['convention']}")
+        parts.append(f"{SIGMA} {row['sigma']:g} px {row['convention']}")
     if row["noise"] is not None:
         parts.append(f"noise {row['noise']:g}")
     if row["input_precision"] is not None:
@@ -53,8 +57,8 @@ def differing(rows: Iterable[Row], keys: Iterable[str]) -> list[str]:
 
 
 def suffix(row: Row, keys: Iterable[str]) -> str:
-    """Short words that tell a row from its neighbours, as ` · σ 1 · report`; may be empty."""
-    words = {"sigma": "σ {:g}", "noise": "noise {:g}"}
+    """Short words that tell a row from its neighbours, as ` · noise 0.01`; may be empty."""
+    words = {"sigma": f"{SIGMA} {{:g}}", "noise": "noise {:g}"}
     return "".join(
         f" · {words.get(key, '{}').format(row[key])}"
         for key in keys

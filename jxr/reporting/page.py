@@ -7,20 +7,25 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from jxr.reporting.labels import Row, blur, name, only_originals
+from jxr.reporting.labels import DASH, Row, blur, name, only_originals
 from jxr.reporting.tables import Table, classification_table, paired_table, restoration_table
 
 TITLE = "Chest X-rays under focal-spot blur"
 
+# HTML, not text: written here, never taken from results.
 CAPTIONS = {
-    "kernel": "The blur kernel. The report prints exp(-r²/σ²), whose standard deviation is σ/√2"
-    " (“report”), but calls σ the standard deviation (“standard”). Both have unit sum.",
+    "kernel": "The blur kernel. The report prints exp(-r&sup2;/&sigma;&sup2;), whose standard"
+    " deviation is &sigma;/&radic;2 (&ldquo;report&rdquo;), but calls &sigma; the standard"
+    " deviation (&ldquo;standard&rdquo;). Both have unit sum.",
     "table1": "Accuracy on the test images at threshold 0.5. Lines are 95 % bootstrap intervals"
     " over test images of the mean over seeds; diamonds are the report's numbers, which come"
     " without intervals.",
     "roc": "ROC curves, one thin line a seed.",
     "restoration": "Mean squared error of the pixel values in [0, 1], all test images.",
 }
+
+# Charts of panels side by side: a phone scrolls them rather than shrinks them beyond reading.
+SIDE_BY_SIDE = {"kernel", "roc"}
 
 # `default-src 'none'` lets the browser prove that the page fetches nothing.
 HEAD = """<!doctype html>
@@ -52,7 +57,8 @@ th, td {{ padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-alig
 th {{ color: var(--faint); font-weight: 600; }}
 .number {{ text-align: right; }}
 figure {{ margin: 1.2rem 0; }}
-figure img {{ display: block; width: 100%; min-width: 30rem; max-width: 48rem; }}
+figure img {{ display: block; width: 100%; min-width: 21rem; max-width: 48rem; }}
+figure.wide img {{ min-width: 38rem; }}
 figcaption {{ color: var(--faint); font-size: .9rem; }}
 details td {{ white-space: normal; overflow-wrap: anywhere; }}
 </style>
@@ -82,7 +88,7 @@ def write_page(
     """
     if unknown := set(figures) - set(CAPTIONS):
         raise ValueError(f"no caption for figures {sorted(unknown)}; add it to CAPTIONS")
-    charts = {key: chart(file, CAPTIONS[key]) for key, file in figures.items()}
+    charts = {key: chart(key, file) for key, file in figures.items()}
     provenance = results["provenance"]
     if provenance["config"]["weights"]["kind"] == "random":
         notes = (
@@ -95,9 +101,9 @@ def write_page(
         f"<h1>{TITLE}</h1>\n",
         f"<p>{escape(what_ran(results))}</p>\n",
         *(f'<p class="note">{escape(note)}</p>\n' for note in notes),
-        "<p>σ is in pixels of the resized image. A focal spot of 1 mm at a magnification of 1.11"
-        " blurs by about 0.1 pixel at 224 × 224, so that the report's σ = 2 is a stress test, not"
-        " a clinical blur.</p>\n",
+        "<p>&sigma; is in pixels of the resized image. A focal spot of 1 mm at a magnification of"
+        " 1.11 blurs by about 0.1 pixel at 224 &times; 224, so that the report's &sigma; = 2 is a"
+        " stress test, not a clinical blur.</p>\n",
         charts.get("kernel", ""),
     ]
     if results["classification"]:
@@ -137,20 +143,22 @@ def what_ran(results: Mapping[str, Any]) -> str:
         sentences.append(f"Classification: {tasks}. Seeds: {seeds}. Blur: {blurs or 'none'}.")
     rows = results["restoration"]
     if rows:
-        methods = unique([name(row["method"]) for row in rows])
+        methods = unique([name(row["method"]) for row in rows if row["method"] != "none"])
         images = unique([f"{row['n']} test images" for row in rows])
         sentences.append(f"Restoration: {methods}, on {images}.")
     return " ".join(sentences)
 
 
-def chart(file: Path, caption: str) -> str:
-    """A figure with the image inside, as a data URI."""
+def chart(key: str, file: Path) -> str:
+    """A figure with the image inside, as a data URI, and its caption."""
+    caption = CAPTIONS[key]
+    style = ' class="wide"' if key in SIDE_BY_SIDE else ""
     kind = {".svg": "svg+xml", ".png": "png"}[file.suffix]
     data = base64.b64encode(file.read_bytes()).decode("ascii")
     return (
-        f'<figure><div class="scroll"><img alt="{escape(caption)}"'
+        f'<figure{style}><div class="scroll"><img alt="{caption}"'
         f' src="data:image/{kind};base64,{data}"></div>\n'
-        f"<figcaption>{escape(caption)}</figcaption></figure>\n"
+        f"<figcaption>{caption}</figcaption></figure>\n"
     )
 
 
@@ -179,5 +187,5 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(value, Mapping):
             pairs += flat(value, f"{prefix}{key}.")
         else:
-            pairs.append((f"{prefix}{key}", "–" if value is None else str(value)))
+            pairs.append((f"{prefix}{key}", DASH if value is None else str(value)))
     return pairs

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jxr.reporting.labels import Row, arm, blur, name
+from jxr.reporting.labels import DASH, Row, arm, blur, name
 from jxr.reporting.report_values import published_accuracy, published_mse
 
 
@@ -18,13 +18,13 @@ class Table:
     """
 
     columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     words: tuple[str, ...]
 
 
-def number(value: float | None, spec: str) -> str:
+def number(value: float | int | None, spec: str) -> str:
     """A number in a format of Python's, or a dash for None."""
-    return "–" if value is None else format(value, spec)
+    return DASH if value is None else format(value, spec)
 
 
 def with_interval(value: float, interval: Sequence[float]) -> str:
@@ -67,7 +67,7 @@ def classification_table(rows: Sequence[Row]) -> Table:
                 number(row["specificity"], ".3f"),
                 str(row["n"]),
                 str(len(row["seeds"])),
-                name(row["recipe"]),
+                row["recipe"],
                 blur(row),
             )
             for row in rows
@@ -102,7 +102,7 @@ def restoration_table(rows: Sequence[Row]) -> Table:
                 name(row["psf"]),
                 blur(row),
                 name(row["method"]),
-                name(row["recipe"] or "–"),
+                DASH if row["recipe"] in (None, "none") else row["recipe"],
                 number(row["mse"], ".3e"),
                 number(published_mse(row), ".3e"),
                 number(row["psnr"], ".2f"),

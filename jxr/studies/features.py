@@ -15,11 +15,12 @@ from absl import logging
 from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
-from jxr.config import BlurConfig, DataConfig, WeightsConfig
+from jxr.config import BlurConfig, WeightsConfig
 from jxr.data import eval_batches
 from jxr.models.vgg16 import extract, graphdef
 from jxr.models.vgg16_weights import fetch, fingerprint, load_keras_notop, random_weights
 from jxr.studies.dataset import Dataset
+from jxr.training.tasks import blurred_images
 
 BATCH = 16  # images; fastest or near it on CPUs, and small enough for any accelerator
 
@@ -109,7 +110,40 @@ def cached_features(
     return np.load(path, mmap_mode="r")
 
 
-def blur_key(dataset: Dataset, data: DataConfig, blur: BlurConfig | None) -> dict[str, Any]:
-    """Returns what the features of a whole data set depend on; `blur` None: original images."""
-    setting = dataclasses.asdict(blur) if blur else None
-    return {"data": dataset.fingerprint, "resize": data.resize, "blur": setting}
+def dataset_features(
+    backbone: Backbone,
+    dataset: Dataset,
+    cache: Path,
+    *,
+    resize: str,
+    blur: BlurConfig | None,
+    seed: int,
+) -> Float[np.ndarray, "n features"]:
+    """Returns the features of all images of a data set in one blur setting.
+
+    Args:
+        backbone: The convolutions.
+        dataset: The images.
+        cache: Folder of the memory maps.
+        resize: The method that brought the images to their size.
+        blur: The blur setting; None for the original images.
+        seed: Of the noise, if the setting has any.
+    """
+    key = jax.random.key(seed)
+
+    def transform(images: Array, rows: Array) -> Array:
+        return images if blur is None else blurred_images(images, rows, key, blur)
+
+    return cached_features(
+        backbone,
+        dataset.images,
+        cache,
+        title="blurred features" if blur else "original features",
+        source={
+            "data": dataset.fingerprint,
+            "resize": resize,
+            "blur": dataclasses.asdict(blur) if blur else None,
+            "noise_seed": seed if blur and blur.noise else None,
+        },
+        transform=transform,
+    )

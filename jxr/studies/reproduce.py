@@ -10,11 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from absl import logging
 
-from jxr.config import BlurConfig, ReproduceConfig, RestorerRun, UNetConfig
+from jxr.config import BlurConfig, ReproduceConfig, RestorerRun
 from jxr.errors import UserError
 from jxr.provenance import provenance
 from jxr.studies.classifiers import (
@@ -29,17 +28,17 @@ from jxr.studies.classifiers import (
     train_head,
 )
 from jxr.studies.dataset import Dataset, load_dataset
-from jxr.studies.features import Backbone, blur_key, cached_features, load_backbone
+from jxr.studies.features import Backbone, cached_features, dataset_features, load_backbone
 from jxr.studies.restorers import (
     degraded_images,
     in_batches,
     load_unet,
     restoration_row,
     train_unet,
+    unet_recipe,
     wiener_restorer,
 )
 from jxr.studies.workdir import Stages, claim, write_json
-from jxr.training.tasks import blurred_images
 
 TRAIN_ON = ("original", "blurred")
 RESTORERS = ("unet", "wiener")
@@ -69,9 +68,16 @@ def reproduce(config: ReproduceConfig, workdir: Path, cache: Path) -> dict[str, 
         raise UserError(f"{workdir} was made with other {changed}: give another --workdir")
 
     features = {}
-    for name in TRAIN_ON:
+    for name, blur in (("original", None), ("blurred", config.blur)):
         with stages.timed(f"features-{name}"):
-            features[name] = feature_stage(name, config, dataset, backbone, workdir, cache)
+            features[name] = dataset_features(
+                backbone,
+                dataset,
+                cache,
+                resize=config.data.resize,
+                blur=blur,
+                seed=config.restorer_seed,
+            )
     restoration = []
     for blur in config.restoration_blurs():
         restoration += stages.run(
@@ -80,7 +86,7 @@ def reproduce(config: ReproduceConfig, workdir: Path, cache: Path) -> dict[str, 
         )
     for name in RESTORERS:
         with stages.timed(f"features-{name}"):
-            features[name] = feature_stage(name, config, dataset, backbone, workdir, cache)
+            features[name] = recovered_features(name, config, dataset, backbone, workdir, cache)
     for task in TASKS:
         for train_on in TRAIN_ON:
             for seed in config.seeds:
@@ -115,14 +121,6 @@ def head_name(task: str, train_on: str, seed: int) -> str:
     return f"heads/{task}-{train_on}-seed{seed}"
 
 
-def unet_recipe(config: UNetConfig) -> str:
-    """Returns what marks this U-Net's training, such as `width16-depth4-crop112-epochs5`."""
-    parts = [f"width{config.width}", f"depth{config.depth}"]
-    parts += [f"crop{config.crop}"] if config.crop else []
-    parts += ["residual"] if config.residual else []
-    return "-".join([*parts, f"epochs{config.schedule.epochs}"])
-
-
 def restoration_stage(
     config: ReproduceConfig, blur: BlurConfig, dataset: Dataset, workdir: Path
 ) -> list[dict[str, Any]]:
@@ -155,7 +153,7 @@ def restore(
     return in_batches(restorer, blurred)
 
 
-def feature_stage(
+def recovered_features(
     name: str,
     config: ReproduceConfig,
     dataset: Dataset,
@@ -163,28 +161,12 @@ def feature_stage(
     workdir: Path,
     cache: Path,
 ) -> np.ndarray:
-    """Returns features of all images (original, blurred) or of the test images (a restorer's)."""
-    if name in RESTORERS:
-        originals = np.asarray(dataset.images[dataset.test])
-        blurred = degraded_images(originals, dataset.test, config.blur, config.restorer_seed)
-        restored = restore(name, config, config.blur, dataset, workdir, blurred)
-        digest = hashlib.sha256(restored.tobytes()).hexdigest()
-        source = {"images": digest}
-        return cached_features(backbone, restored, cache, title=f"{name} features", source=source)
-    source = blur_key(dataset, config.data, None if name == "original" else config.blur)
-    key = jax.random.key(config.restorer_seed)
-
-    def transform(images: jax.Array, rows: jax.Array) -> jax.Array:
-        return images if name == "original" else blurred_images(images, rows, key, config.blur)
-
-    return cached_features(
-        backbone,
-        dataset.images,
-        cache,
-        title=f"{name} features",
-        source=source,
-        transform=transform,
-    )
+    """Returns the features of the test images, blurred and then restored by the restorer `name`."""
+    originals = np.asarray(dataset.images[dataset.test])
+    blurred = degraded_images(originals, dataset.test, config.blur, config.restorer_seed)
+    restored = restore(name, config, config.blur, dataset, workdir, blurred)
+    source = {"images": hashlib.sha256(restored.tobytes()).hexdigest()}
+    return cached_features(backbone, restored, cache, title=f"{name} features", source=source)
 
 
 def matrix(restorers: tuple[str, ...] = RESTORERS) -> Iterator[tuple[str, str, str | None]]:

@@ -58,6 +58,14 @@ def train_unet(run: RestorerRun, dataset: Dataset, directory: Path, title: str) 
     )
 
 
+def unet_recipe(config: UNetConfig) -> str:
+    """Returns what marks this U-Net's training, such as `width16-depth4-crop112-epochs5`."""
+    parts = [f"width{config.width}", f"depth{config.depth}"]
+    parts += [f"crop{config.crop}"] if config.crop else []
+    parts += ["residual"] if config.residual else []
+    return "-".join([*parts, f"epochs{config.schedule.epochs}"])
+
+
 def unet_restorer(config: UNetConfig, params: Any) -> Restorer:
     """Returns blurred -> restored, both batches of images on the device, clipped to [0, 1]."""
     build = build_unet(config)

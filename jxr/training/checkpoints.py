@@ -1,4 +1,4 @@
-"""Checkpoints by Orbax: the train state and the data iterator's position, saved as one.
+"""Checkpoints by Orbax: parameters, optimiser and the data iterator's position, saved as one.
 
 All of Orbax that the project uses stands in this file.
 """
@@ -11,7 +11,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from jxr.errors import UserError
-from jxr.training.step import TrainState
+from jxr.training.step import Params, TrainState
 
 
 class Checkpoints:
@@ -19,9 +19,15 @@ class Checkpoints:
 
     def __init__(self, directory: Path, *, keep: int = 2):
         self.directory = directory.absolute()
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
         self._manager = ocp.CheckpointManager(
-            self.directory, options=options, item_names=("state", "data")
+            self.directory,
+            options=ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True),
+            # Apart, so that who only needs the parameters reads only these.
+            item_handlers={
+                "params": ocp.StandardCheckpointHandler(),
+                "optimizer": ocp.StandardCheckpointHandler(),
+                "data": ocp.JsonCheckpointHandler(),
+            },
         )
 
     def __enter__(self) -> "Checkpoints":
@@ -41,13 +47,17 @@ class Checkpoints:
 
     def save(self, step: int, state: TrainState, position: dict[str, Any]) -> None:
         """Saves in the background; `position` is the data iterator's JSON-able state."""
-        if step != self.latest_step():
-            self._manager.save(
-                step,
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(state._asdict()), data=ocp.args.JsonSave(position)
-                ),
-            )
+        if step == self.latest_step():
+            return
+        optimizer = {"step": state.step, "opt_state": state.opt_state}
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                params=ocp.args.StandardSave(state.params),
+                optimizer=ocp.args.StandardSave(optimizer),
+                data=ocp.args.JsonSave(position),
+            ),
+        )
 
     def restore(self, template: TrainState) -> tuple[TrainState, dict[str, Any]]:
         """Returns the newest state and iterator position, placed as `template` is.
@@ -56,34 +66,51 @@ class Checkpoints:
             template: A state of the wanted structure, shapes, dtypes and shardings.
 
         Raises:
-            UserError: the checkpoint holds another model: the first array that differs is named.
+            UserError: there is no checkpoint, or it holds another model.
         """
-        step = self._manager.latest_step()
-        wanted = jax.tree.map(ocp.utils.to_shape_dtype_struct, template._asdict())
-        self._require_same_arrays(step, wanted)
+        params = self.restore_params(template.params)
+        optimizer = {"step": template.step, "opt_state": template.opt_state}
         saved = self._manager.restore(
-            step,
+            self.latest_step(),
             args=ocp.args.Composite(
-                state=ocp.args.StandardRestore(wanted), data=ocp.args.JsonRestore()
+                optimizer=ocp.args.StandardRestore(_abstract(optimizer)),
+                data=ocp.args.JsonRestore(),
             ),
         )
-        return TrainState(**saved.state), saved.data
+        state = TrainState(saved.optimizer["step"], params, saved.optimizer["opt_state"])
+        return state, saved.data
 
-    def _require_same_arrays(self, step: int | None, wanted: Any) -> None:
-        saved = _shapes(self._manager.item_metadata(step).state)
-        for name, shape in _shapes(wanted).items():
-            if saved.get(name) != shape:
-                found = f"has shape {saved[name]}" if name in saved else "is missing"
+    def restore_params(self, template: Params) -> Params:
+        """Returns the newest parameters, placed as `template` is.
+
+        Args:
+            template: Parameters of the wanted structure (arrays or ShapeDtypeStructs).
+
+        Raises:
+            UserError: there is no checkpoint, or it holds another model: the first array that
+                differs is named.
+        """
+        step = self.latest_step()
+        if step is None:
+            raise UserError(f"{self.directory}: no finished checkpoint: train first")
+        saved = _shapes(self._manager.item_metadata(step).params)
+        wanted = _shapes(template)
+        for name in sorted(saved | wanted):
+            if saved.get(name) != wanted.get(name):
                 raise UserError(
-                    f"{self.directory}: checkpoint of another model: array '{name}' {found}, the"
-                    f" config wants {shape}; use the config it was made with, or another directory"
+                    f"{self.directory}: checkpoint of another model: array '{name}' is"
+                    f" {saved.get(name, 'missing')} there and {wanted.get(name, 'missing')} in"
+                    " this config; use the config it was made with, or another directory"
                 )
+        restore = ocp.args.StandardRestore(_abstract(template))
+        return self._manager.restore(step, args=ocp.args.Composite(params=restore)).params
 
 
-def load_params(directory: Path, template: Any) -> Any:
-    """Returns the parameters of the newest checkpoint under `directory`.
+def load_params(directory: Path, template: Params) -> Params:
+    """Returns the parameters of the newest checkpoint under `directory`, on the default device.
 
     Args:
+        directory: As `Checkpoints` wrote it.
         template: Parameters of the wanted structure (arrays or ShapeDtypeStructs).
 
     Raises:
@@ -91,19 +118,16 @@ def load_params(directory: Path, template: Any) -> Any:
     """
     if not directory.is_dir():
         raise UserError(f"{directory}: no checkpoints here: train first, or name another directory")
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    placed = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), template
+    )
     with Checkpoints(directory) as checkpoints:
-        step = checkpoints.latest_step()
-        if step is None:
-            raise UserError(f"{directory}: no finished checkpoint: train first")
-        wanted = {"params": jax.tree.map(ocp.utils.to_shape_dtype_struct, template)}
-        checkpoints._require_same_arrays(step, wanted)
-    handler = ocp.PyTreeCheckpointHandler()
-    with ocp.Checkpointer(handler) as reader:
-        restored = reader.restore(
-            directory.absolute() / str(step) / "state",
-            args=ocp.args.PyTreeRestore(wanted, partial_restore=True),
-        )
-    return restored["params"]
+        return checkpoints.restore_params(placed)
+
+
+def _abstract(tree: Any) -> Any:
+    return jax.tree.map(ocp.utils.to_shape_dtype_struct, tree)
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:

@@ -10,11 +10,11 @@ import math
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-import grain
 import jax
 import numpy as np
 import optax
@@ -34,9 +34,23 @@ class Stopped(Exception):
     """A signal asked the run to stop; its state is saved."""
 
 
+@runtime_checkable
+class Batches(Protocol):
+    """What the loop needs of a data iterator, such as `jxr.data.batches`."""
+
+    def __next__(self) -> Mapping[str, np.ndarray]:
+        """Returns the next batch."""
+
+    def get_state(self) -> Any:
+        """Returns the position, JSON-able."""
+
+    def set_state(self, state: Any) -> None:
+        """Goes to a position."""
+
+
 def fit(
     task: Task,
-    batches: grain.DatasetIterator,
+    batches: Batches,
     *,
     schedule: ScheduleConfig,
     steps: int,
@@ -186,6 +200,6 @@ class MetricsLog:
 def _step_of(line: str) -> float:
     """Returns the step of a line of metrics, infinity for one that a crash cut off."""
     try:
-        return json.loads(line)["step"]
+        return float(json.loads(line)["step"])
     except (json.JSONDecodeError, KeyError):
         return math.inf

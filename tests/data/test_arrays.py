@@ -131,3 +131,13 @@ def test_the_fingerprint_follows_names_bytes_and_order(root, records, build, tmp
     file.unlink()
     with pytest.raises(UserError, match=rf"{records[0].path}: .*; check the file"):
         data_fingerprint(root, records)
+
+
+@pytest.mark.shared
+def test_real_images_of_the_right_size_are_their_bytes(shared):
+    root = shared / "data" / "chest_xray"
+    records = index_folder(root)[::500]
+    images = load_images(root, records)
+    for record, image in zip(records, images, strict=True):
+        pixels = np.asarray(Image.open(root / record.path))
+        np.testing.assert_array_equal(image[..., 0], pixels.astype(np.float32) / np.float32(255))

@@ -158,7 +158,8 @@ def test_agrees_with_torch(image, size, method, torch_mode):
         align_corners=False if torch_mode == "bilinear" else None,
         antialias=method == "antialias",
     ).numpy()[0, 0]
-    np.testing.assert_allclose(resize(image, size, method)[..., 0], expected, atol=1e-6)
+    # Torch computes the positions in float32, we in float64.
+    np.testing.assert_allclose(resize(image, size, method)[..., 0], expected, atol=4e-6)
 
 
 def test_agrees_with_pillow_on_bytes():

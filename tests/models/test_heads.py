@@ -90,7 +90,8 @@ def test_every_hidden_layer_has_its_own_mask() -> None:
 
 def test_without_keys_nothing_is_dropped() -> None:
     graphdef, params = split(Head(4, (4,), 4, rngs=nnx.Rngs(0)))
-    params = dict.fromkeys(params, {"kernel": jnp.eye(4), "bias": jnp.zeros(4)})
+    eye = {"kernel": jnp.eye(4), "bias": jnp.zeros(4)}
+    params = dict.fromkeys(params, eye)
     x = jnp.asarray([[1.0, 2.0, 3.0, 4.0]])
     np.testing.assert_array_equal(apply(graphdef, params, x), x)
 

@@ -8,6 +8,7 @@ ARMS = [
     ("original", "blurred", None),
     ("original", "recovered", "unet"),
     ("original", "recovered", "wiener"),
+    ("blurred", "original", None),
 ]
 
 
@@ -72,12 +73,14 @@ def fake_results():
                 )  # fmt: skip
     restoration = [
         restoration_row(
-            method=method, sigma=sigma, convention=convention, noise=noise,
+            method=method, recipe=recipe, sigma=sigma, convention=convention, noise=noise,
             input_precision=precision,
             mse=scale * sigma * (1 if convention == "standard" else 0.5) * (1 + 20 * noise),
         )
         for noise, precision in ((0.0, "float32"), (0.01, "8bit"))
-        for method, scale in (("blurred", 6e-4), ("unet", 4e-5), ("wiener", 1e-5))
+        for method, recipe, scale in (
+            ("none", "none", 6e-4), ("unet", "width64", 4e-5), ("wiener", "flat", 1e-5)
+        )
         for sigma in (1.0, 2.0)
         for convention in ("standard", "report")
     ]  # fmt: skip
@@ -92,7 +95,11 @@ def fake_results():
     provenance = {
         "versions": {"python": "3.11.0", "jax": "0.0.0"},
         "git_commit": None,
-        "config": {"weights": {"kind": "imagenet"}, "seeds": [0, 1]},
+        "config": {
+            "weights": {"kind": "imagenet"},
+            "blur": {"sigma": 2.0, "sampling": "point"},
+            "seeds": [0, 1],
+        },
         "device": {"platform": "fake"},
     }
     return {

@@ -1,0 +1,33 @@
+"""Scores what train_classifier or train_restorer left in a run directory.
+
+python -m experiments.evaluate --workdir=DIR [--part=test]
+"""
+
+from absl import flags
+
+from experiments import cli
+
+PART = flags.DEFINE_enum(
+    "part",
+    "validation",
+    ["validation", "test"],
+    "Which images; test is for a recipe that is finished.",
+)
+
+
+def main() -> None:
+    """Prints the scores and writes them into the run directory."""
+    from jxr.reporting import classification_table, restoration_table, to_markdown
+    from jxr.studies.runs import evaluate
+
+    workdir, cache = cli.folders()
+    results = evaluate(workdir, cache, PART.value)
+    if "classification" in results:
+        print(to_markdown(classification_table(results["classification"])))
+    else:
+        print(to_markdown(restoration_table(results["restoration"])))
+    print(f"results: {workdir / PART.value}.json")
+
+
+if __name__ == "__main__":
+    cli.run(main)

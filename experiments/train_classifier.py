@@ -1,0 +1,20 @@
+"""Trains one head on frozen VGG-16; see `ml_collections_configs/classifier.py`."""
+
+from experiments import cli
+
+CONFIG = cli.config_flag()
+
+
+def main() -> None:
+    """Trains, or goes on with, the head in the run directory."""
+    from jxr.config import ClassifierRun
+    from jxr.studies.runs import train_classifier
+
+    config = cli.config_of(ClassifierRun, CONFIG)
+    workdir, cache = cli.folders()
+    train_classifier(config, workdir, cache)
+    print(f"trained; scores by: python -m experiments.evaluate --workdir={workdir}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

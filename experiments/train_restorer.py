@@ -1,0 +1,20 @@
+"""Trains one U-Net to restore blurred images; see `ml_collections_configs/restorer.py`."""
+
+from experiments import cli
+
+CONFIG = cli.config_flag()
+
+
+def main() -> None:
+    """Trains, or goes on with, the U-Net in the run directory."""
+    from jxr.config import RestorerRun
+    from jxr.studies.runs import train_restorer
+
+    config = cli.config_of(RestorerRun, CONFIG)
+    workdir, cache = cli.folders()
+    train_restorer(config, workdir, cache)
+    print(f"trained; scores by: python -m experiments.evaluate --workdir={workdir}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

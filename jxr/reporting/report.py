@@ -1,0 +1,36 @@
+"""From results.json's content to a folder with the page and its charts: one call."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from jaxtyping import Float
+
+from jxr.optics import Convention, Sampling, gaussian_psf, kernel_radius
+from jxr.reporting.figures import write_figures
+from jxr.reporting.page import write_page
+
+
+def write_report(results: Mapping[str, Any], folder: Path, notes: Sequence[str] = ()) -> None:
+    """Writes `index.html`, which needs nothing else, and the charts as PNG and SVG beside it.
+
+    Args:
+        results: the content of results.json.
+        folder: is made if need be.
+        notes: see `jxr.reporting.page.write_page`.
+    """
+    blur = results["provenance"]["config"]["blur"]
+    kernels = report_kernels(blur["sigma"], blur["sampling"])
+    figures = write_figures(results, folder / "figures", kernels, blur["sigma"])
+    write_page(results, figures, folder / "index.html", notes)
+
+
+def report_kernels(sigma: float, sampling: Sampling) -> dict[str, Float[np.ndarray, "_size _size"]]:
+    """The Gaussian kernels of one sigma in every convention, as the runs use them."""
+    kernels = {}
+    for convention in get_args(Convention):
+        radius = kernel_radius(sigma, convention)
+        psf = gaussian_psf(sigma, radius=radius, convention=convention, sampling=sampling)
+        kernels[convention] = np.asarray(psf)
+    return kernels

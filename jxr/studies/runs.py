@@ -1,0 +1,158 @@
+"""Single runs: train one head or one U-Net, and evaluate what was trained."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jxr.config import ClassifierRun, RestorerRun, from_config_dict
+from jxr.errors import UserError
+from jxr.provenance import provenance
+from jxr.studies.classifiers import (
+    classification_row,
+    examples,
+    load_head,
+    predict,
+    roc_row,
+    train_head,
+)
+from jxr.studies.dataset import Dataset, load_dataset
+from jxr.studies.features import dataset_features, load_backbone
+from jxr.studies.restorers import (
+    degraded_images,
+    in_batches,
+    load_unet,
+    restoration_row,
+    train_unet,
+    unet_recipe,
+    wiener_restorer,
+)
+from jxr.studies.workdir import claim, write_json
+
+PARTS = ("validation", "test")
+
+
+class Features(NamedTuple):
+    """Cached features and the fingerprint of the kernels that made them."""
+
+    values: np.ndarray
+    weights: str
+
+
+def train_classifier(run: ClassifierRun, workdir: Path, cache: Path) -> None:
+    """Trains one head in `workdir`, or goes on with it.
+
+    Raises:
+        UserError: a mistake in the config, the images or the weights.
+    """
+    claim(workdir, run)
+    dataset = load_dataset(run.data, cache)
+    train_head(
+        run.head,
+        run_features(run, run.train_on, dataset, cache).values,
+        examples(run.task, dataset.records, dataset.train),
+        seed=run.seed,
+        directory=workdir,
+        title=f"{run.task} on {run.train_on}",
+    )
+
+
+def train_restorer(run: RestorerRun, workdir: Path, cache: Path) -> None:
+    """Trains one U-Net in `workdir`, or goes on with it.
+
+    Raises:
+        UserError: a mistake in the config or the images.
+    """
+    claim(workdir, run)
+    train_unet(run, load_dataset(run.data, cache), workdir, f"unet sigma {run.blur.sigma:g}")
+
+
+def evaluate(workdir: Path, cache: Path, part: str) -> dict[str, Any]:
+    """Scores the finished run in `workdir` on the validation or the test images.
+
+    Test images are for a recipe that is finished; choices are made on validation images.
+
+    Returns:
+        Rows as in results.json, which is written to `workdir/PART.json`.
+
+    Raises:
+        UserError: there is no run, or its images or weights cannot be used.
+    """
+    if part not in PARTS:
+        raise UserError(f"no part '{part}': give one of {', '.join(PARTS)}")
+    path = workdir / "config.json"
+    if not path.exists():
+        raise UserError(f"{workdir}: no run here (config.json is missing): train first")
+    values = json.loads(path.read_text())
+    if "head" in values:
+        results = evaluate_classifier(from_config_dict(ClassifierRun, values), workdir, cache, part)
+    else:
+        results = evaluate_restorer(from_config_dict(RestorerRun, values), workdir, cache, part)
+    write_json(workdir / f"{part}.json", results)
+    return results
+
+
+def evaluate_classifier(
+    run: ClassifierRun, workdir: Path, cache: Path, part: str
+) -> dict[str, Any]:
+    """Scores one head on original and on blurred images."""
+    dataset = load_dataset(run.data, cache)
+    chosen = examples(run.task, dataset.records, getattr(dataset, part))
+    classification, curves = [], []
+    for test_on in ("original", "blurred"):
+        features = run_features(run, test_on, dataset, cache)
+        params = load_head(run.head, features.values.shape[1], workdir)
+        probabilities = predict(run.head, params, features.values[chosen.rows])
+        identity: dict[str, Any] = {
+            "task": run.task,
+            "recipe": "report",
+            "train_on": run.train_on,
+            "test_on": test_on,
+            "restorer": None,
+        }
+        classification.append(
+            classification_row(
+                chosen.labels,
+                probabilities[None],
+                samples=2000,
+                blur=run.blur,
+                seeds=[run.seed],
+                **identity,
+            )
+        )
+        curves.append(roc_row(chosen.labels, probabilities, seed=run.seed, **identity))
+    origin = provenance(run, data=dataset.fingerprint, weights=features.weights)
+    return {"provenance": origin, "part": part, "classification": classification, "roc": curves}
+
+
+def evaluate_restorer(run: RestorerRun, workdir: Path, cache: Path, part: str) -> dict[str, Any]:
+    """Scores one U-Net beside the Wiener filter and the blurred images themselves."""
+    dataset = load_dataset(run.data, cache)
+    rows = getattr(dataset, part)
+    originals = np.asarray(dataset.images[rows])
+    blurred = degraded_images(originals, rows, run.blur, run.seed)
+    methods = {
+        ("wiener", "flat"): wiener_restorer(run.blur, dataset, run.seed),
+        ("unet", unet_recipe(run.unet)): load_unet(run.unet, workdir),
+    }
+    table = [restoration_row("none", "none", run.blur, originals, blurred)]
+    for (name, recipe), restorer in methods.items():
+        restored = in_batches(restorer, blurred)
+        table.append(restoration_row(name, recipe, run.blur, originals, restored))
+    origin = provenance(run, data=dataset.fingerprint)
+    return {"provenance": origin, "part": part, "restoration": table}
+
+
+def run_features(run: ClassifierRun, kind: str, dataset: Dataset, cache: Path) -> Features:
+    """Returns the features of original or blurred images as this run sees them."""
+    backbone = load_backbone(run.weights)
+    values = dataset_features(
+        backbone,
+        dataset,
+        cache,
+        resize=run.data.resize,
+        blur=run.blur if kind == "blurred" else None,
+        seed=0,
+    )
+    return Features(values, backbone.fingerprint)

@@ -1,0 +1,25 @@
+"""Configs of single U-Nets.
+
+    python -m experiments.train_restorer --config=ml_collections_configs/restorer.py:NAME \
+        --workdir=DIR --config.data.path=FOLDER [--config.blur.sigma=1]
+
+cpu   16 channels, 112-pixel crops: a quarter of an hour on two CPU cores.
+full  64 channels, whole images, 30 epochs, as the report trained: for a GPU or TPU.
+
+Expected scores of `cpu`: `experiments/results/kermany/results.json`.
+"""
+
+from ml_collections import ConfigDict
+
+from jxr.config import RestorerRun, to_config_dict
+from jxr.errors import UserError
+from ml_collections_configs.reproduce import CPU_UNET
+
+RUNS = {"cpu": RestorerRun(unet=CPU_UNET), "full": RestorerRun()}
+
+
+def get_config(name: str = "cpu") -> ConfigDict:
+    """Returns the config `name`."""
+    if name not in RUNS:
+        raise UserError(f"no config '{name}' in restorer.py: give one of {', '.join(RUNS)}")
+    return to_config_dict(RUNS[name])

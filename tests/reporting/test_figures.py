@@ -1,0 +1,143 @@
+"""Charts: what they show, read back from the drawn artists."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jxr.reporting import (
+    kernel_figure,
+    restoration_figure,
+    roc_figure,
+    table1_figure,
+    write_figures,
+)
+from tests.reporting.fake_results import (
+    classification_row,
+    fake_kernels,
+    fake_results,
+    restoration_row,
+)
+
+
+def points(axes, marker):
+    """Sorted (x, y) of all marks of one shape."""
+    return sorted(
+        (float(x), float(y))
+        for line in axes.lines
+        if line.get_marker() == marker
+        for x, y in line.get_xydata()
+    )
+
+
+def legend_texts(legend):
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_kernel_profiles_go_through_the_centre():
+    kernels = fake_kernels()
+    *images, profiles = kernel_figure(kernels, 2.0).axes
+    assert [axes.get_title() for axes in images] == ["standard, \u03c3 = 2", "report, \u03c3 = 2"]
+    for line, kernel in zip(profiles.lines, kernels.values(), strict=True):
+        radius = len(kernel) // 2
+        np.testing.assert_array_equal(line.get_xdata(), np.arange(-radius, radius + 1))
+        np.testing.assert_array_equal(line.get_ydata(), kernel[radius])
+
+
+def test_roc_has_a_panel_a_task_and_a_line_a_seed():
+    rows = fake_results()["roc"]
+    figure = roc_figure(rows)
+    assert [axes.get_title() for axes in figure.axes] == [
+        "Normal vs pneumonia",
+        "Bacterial vs viral",
+    ]
+    for axes in figure.axes:
+        drawn = [line for line in axes.lines if len(line.get_xdata()) > 2]
+        assert len(drawn) == 4 * 2  # four arms, two seeds; Wiener and blurred on original left out
+    first = [row for row in rows if row["task"] == "normal_vs_pneumonia"][:2]
+    area = np.mean([np.trapezoid(row["tpr"], row["fpr"]) for row in first])
+    assert legend_texts(figure.axes[0].get_legend())[0] == f"original → original  {area:.3f}"
+
+
+def test_accuracies_stand_beside_the_reports():
+    rows = [
+        classification_row(accuracy=0.81, accuracy_ci95=[0.78, 0.84]),
+        classification_row(test_on="blurred", accuracy=0.71, accuracy_ci95=[0.68, 0.75]),
+        classification_row(test_on="recovered", restorer="wiener", accuracy=0.79),
+    ]
+    (axes,) = table1_figure(rows).axes
+    assert points(axes, "o") == [(0.71, 1), (0.79, 2), (0.81, 0)]
+    assert points(axes, "D") == [(0.74, 1), (0.8750, 0)]
+    spans = [path.vertices[:, 0].tolist() for c in axes.collections for path in c.get_paths()]
+    assert spans == [[0.78, 0.84], [0.68, 0.75], [0.781, 0.841]]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "original → original",
+        "original → blurred",
+        "original → recovered (Wiener)",
+    ]
+
+
+def test_labels_name_what_differs():
+    rows = [
+        classification_row(test_on="blurred", noise=noise, convention=convention)
+        for noise, convention in ((0.0, "report"), (0.01, "standard"))
+    ]
+    (axes,) = table1_figure(rows).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "original → blurred · report · noise 0",
+        "original → blurred · standard · noise 0.01",
+    ]
+
+
+def test_restoration_errors_by_input():
+    rows = fake_results()["restoration"]
+    ideal, noisy = restoration_figure(rows).axes
+    assert (ideal.get_title(), noisy.get_title()) == (
+        "input float32, noise 0",
+        "input 8bit, noise 0.01",
+    )
+    assert ideal.get_xscale() == "log"
+    for axes, noise in ((ideal, 0.0), (noisy, 0.01)):
+        expected = sorted(
+            row["mse"] for row in rows if row["method"] == "unet" and row["noise"] == noise
+        )
+        assert [x for x, _ in points(axes, "s")] == expected
+    assert [x for x, _ in points(ideal, "D")] == [2.447e-5, 2.447e-5, 1.1102e-4, 1.1102e-4]
+    assert points(noisy, "D") == []
+
+
+def test_restoration_recipes_are_told_apart():
+    rows = [
+        restoration_row(recipe="width16"),
+        restoration_row(recipe="width64"),
+        restoration_row(method="none", recipe="none"),
+        restoration_row(psf="disk", sigma=None, convention=None),
+    ]
+    (legend,) = restoration_figure(rows).legends
+    assert legend_texts(legend) == [
+        "U-Net · width16",
+        "U-Net · width64",
+        "not restored",
+        "the report (U-Net)",
+    ]
+
+
+def test_files_are_written_and_repeatable(tmp_path):
+    results, kernels = fake_results(), fake_kernels()
+    first = write_figures(results, tmp_path / "a", kernels, 2.0)
+    assert list(first) == ["kernel", "table1", "roc", "restoration"]
+    for path in first.values():
+        assert path.read_text(encoding="utf-8").startswith("<?xml")
+        with Image.open(path.with_suffix(".png")) as image:
+            assert image.width > 800
+            assert np.asarray(image.convert("L")).std() > 5  # not blank
+    results["roc"] = results["restoration"] = []
+    second = write_figures(results, tmp_path / "b", kernels, 2.0)
+    assert list(second) == ["kernel", "table1"]
+    assert second["table1"].read_bytes() == first["table1"].read_bytes()
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_any_number_of_seeds(seeds):
+    rows = [row | {"seed": seed} for seed in range(seeds) for row in fake_results()["roc"][:1]]
+    (axes,) = roc_figure(rows).axes
+    assert sum(len(line.get_xdata()) > 2 for line in axes.lines) == seeds

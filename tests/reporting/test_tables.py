@@ -1,0 +1,58 @@
+"""Cells of the tables, written out by hand."""
+
+from jxr.reporting import Table, classification_table, paired_table, restoration_table, to_markdown
+from tests.reporting.fake_results import classification_row, fake_results, restoration_row
+
+
+def only_row(table):
+    assert len(table.rows) == 1
+    return dict(zip(table.columns, table.rows[0], strict=True))
+
+
+def test_classification_row():
+    cells = only_row(
+        classification_table([classification_row(test_on="recovered", restorer="unet")])
+    )
+    assert cells == {
+        "Task": "Normal vs pneumonia",
+        "Trained → tested on": "original → recovered (U-Net)",
+        "Accuracy [95 %]": "0.8123 [0.781, 0.841]",
+        "Report": "0.8670",
+        "AUC [95 %]": "0.9512 [0.934, 0.966]",
+        "Sensitivity": "0.991",
+        "Specificity": "0.514",
+        "Images": "624",
+        "Seeds": "2",
+        "Recipe": "report",
+        "Blur": "\u03c3 2 px standard, noise 0, float32",
+    }
+
+
+def test_originals_carry_no_blur():
+    assert only_row(classification_table([classification_row()]))["Blur"] == "none"
+
+
+def test_restoration_row():
+    cells = only_row(restoration_table([restoration_row(noise=0.01, input_precision="8bit")]))
+    assert cells["Method"] == "U-Net"
+    assert cells["Blur"] == "\u03c3 2 px standard, noise 0.01, 8bit, reflect boundary, radius 8"
+    assert (cells["MSE"], cells["Report's MSE"]) == ("1.500e-04", "\u2013")
+    assert (cells["PSNR (dB)"], cells["SSIM"], cells["Images"]) == ("38.31", "0.9712", "624")
+
+
+def test_what_does_not_exist_is_a_dash():
+    row = restoration_row(method="none", recipe="none", psf="disk", sigma=None, psnr=None, mse=0.0)
+    cells = only_row(restoration_table([row]))
+    assert (cells["Recipe"], cells["PSNR (dB)"]) == ("\u2013", "\u2013")
+    assert cells["Blur"] == "noise 0, float32, reflect boundary, radius 8"
+
+
+def test_paired_rows():
+    first, second = paired_table(fake_results()["paired"]).rows
+    assert first[-5:] == ("0", "624", "51", "12", "< 0.001")
+    assert second[-5:] == ("all", "624", "21", "19", "0.875")
+
+
+def test_markdown():
+    table = Table(("a|b", "n"), [("x\ny|z", "1")], words=("a|b",))
+    assert to_markdown(table) == "| a\\|b | n |\n| --- | ---: |\n| x y\\|z | 1 |\n"

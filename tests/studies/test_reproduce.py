@@ -1,0 +1,142 @@
+"""The whole report on tiny made-up images: results, resume, refusals."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from jxr.errors import UserError
+from jxr.studies import reproduce as module
+from jxr.studies.reproduce import reproduce
+from ml_collections_configs.reproduce import RUNS
+from tests.tiny import tiny
+
+CLASSIFICATION_KEYS = {
+    "task", "recipe", "train_on", "test_on", "restorer", "sigma", "convention", "noise",
+    "input_precision", "n", "seeds", "accuracy", "auc", "accuracy_ci95", "auc_ci95", "sensitivity",
+    "specificity",
+}  # fmt: skip
+RESTORATION_KEYS = {
+    "method", "recipe", "psf", "sigma", "convention", "noise", "input_precision", "boundary",
+    "kernel_radius", "n", "mse", "psnr", "ssim",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_images, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reproduce")
+    config = tiny(RUNS["kermany"], tiny_images)
+    return config, folder, reproduce(config, folder / "run", folder / "cache")
+
+
+def test_results_hold_every_row_of_the_contract(finished):
+    _, folder, results = finished
+    assert json.loads((folder / "run" / "results.json").read_text()) == results
+    classification = results["classification"]
+    # Two tasks, two training sets; original, blurred, and recovered by two restorers.
+    assert len(classification) == 2 * 2 * 4
+    for row in classification:
+        assert set(row) == CLASSIFICATION_KEYS
+        assert row["n"] == {"normal_vs_pneumonia": 18, "bacterial_vs_viral": 12}[row["task"]]
+        assert row["seeds"] == [0, 1]
+        low, high = row["accuracy_ci95"]
+        assert 0 <= low <= row["accuracy"] <= high <= 1
+        assert (row["restorer"] is not None) == (row["test_on"] == "recovered")
+    assert len({tuple(map(str, row.values())) for row in classification}) == len(classification)
+    restoration = results["restoration"]
+    assert len(restoration) == 4 * 3
+    for row in restoration:
+        assert set(row) == RESTORATION_KEYS
+        assert row["n"] == 18
+        assert row["mse"] > 0
+    assert {row["method"] for row in restoration} == {"none", "wiener", "unet"}
+    assert len(results["roc"]) == 2 * 2 * 4 * 2
+    assert len(results["paired"]) == 2 * 5 * 2
+
+
+def test_wiener_restores_better_than_nothing(finished):
+    _, _, results = finished
+    error = {(r["method"], r["sigma"], r["convention"]): r["mse"] for r in results["restoration"]}
+    for sigma in (1.0, 2.0):
+        for convention in ("standard", "report"):
+            assert error["wiener", sigma, convention] < error["none", sigma, convention]
+
+
+def test_provenance_says_where_the_numbers_come_from(finished):
+    _, folder, results = finished
+    origin = results["provenance"]
+    assert {"python", "jax", "flax"} <= set(origin["versions"])
+    assert set(origin["fingerprints"]) == {"data", "weights"}
+    assert origin["config"]["data"]["path"] == "images0"
+    assert {"data", "heads", "features-original", "scores"} <= set(origin["stage_seconds"])
+    assert str(folder) not in json.dumps(results)
+
+
+def test_saved_probabilities_give_the_published_accuracy(finished):
+    _, folder, results = finished
+    saved = np.load(folder / "run" / "predictions" / "normal_vs_pneumonia.npz")
+    labels = [0 if "/NORMAL/" in path else 1 for path in saved["paths"]]
+    np.testing.assert_array_equal(saved["labels"], labels)
+    for row in results["classification"]:
+        if row["task"] == "normal_vs_pneumonia" and row["restorer"] is None:
+            probabilities = saved[f"{row['train_on']} -> {row['test_on']}"]
+            right = (probabilities >= 0.5) == np.array(labels, bool)
+            assert row["accuracy"] == pytest.approx(right.mean())
+
+
+def test_called_again_it_does_nothing_twice(finished, monkeypatch):
+    config, folder, results = finished
+
+    def refuse(*_, **__):
+        raise AssertionError("a finished stage was done again")
+
+    for name in ("restoration_stage", "score_stage"):
+        monkeypatch.setattr(module, name, refuse)
+    again = reproduce(config, folder / "run", folder / "cache")
+    for table in ("classification", "restoration", "paired", "roc"):
+        assert again[table] == results[table]
+
+
+@pytest.mark.resume
+def test_stopped_between_stages_it_goes_on_to_the_same_results(
+    finished, tiny_images, tmp_path, monkeypatch
+):
+    config, folder, results = finished
+
+    class Stop(Exception):
+        pass
+
+    train_head, calls = module.train_head, []
+
+    def stops(*arguments, **options):
+        calls.append(options["title"])
+        if len(calls) == 3:
+            raise Stop
+        return train_head(*arguments, **options)
+
+    monkeypatch.setattr(module, "train_head", stops)
+    with pytest.raises(Stop):
+        reproduce(config, tmp_path / "run", folder / "cache")
+    again = reproduce(config, tmp_path / "run", folder / "cache")
+    for table in ("classification", "restoration", "paired", "roc"):
+        assert again[table] == results[table]
+
+
+def test_another_config_is_refused_and_leaves_results_alone(finished):
+    config, folder, _ = finished
+    before = (folder / "run" / "results.json").read_bytes()
+    changed = dataclasses.replace(config, seeds=(0,), restorer_seed=5)
+    with pytest.raises(UserError, match="other values of restorer_seed, seeds"):
+        reproduce(changed, folder / "run", folder / "cache")
+    assert (folder / "run" / "results.json").read_bytes() == before
+
+
+def test_other_images_are_refused(finished, tmp_path):
+    from tests.tiny import write_images
+
+    config, folder, _ = finished
+    other = write_images(tmp_path / "images", size=48)
+    moved = dataclasses.replace(config, data=dataclasses.replace(config.data, path=str(other)))
+    with pytest.raises(UserError, match="made with other data"):
+        reproduce(moved, folder / "run", folder / "cache")

@@ -1,0 +1,57 @@
+"""Promises about the code itself: the direction of imports, and no TensorFlow."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = (
+    "optics",
+    "restoration",
+    "models",
+    "data",
+    "evaluation",
+    "training",
+    "studies",
+    "reporting",
+)
+
+
+def imported_modules(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+
+
+def test_a_room_imports_only_rooms_to_its_left():
+    seen = 0
+    for path in (ROOT / "jxr").rglob("*.py"):
+        room = path.relative_to(ROOT / "jxr").parts[0]
+        place = ROOMS.index(room) if room in ROOMS else -1
+        for module in imported_modules(path):
+            assert not module.startswith(("experiments", "ml_collections_configs")), path
+            parts = module.split(".")
+            if parts[0] == "jxr" and len(parts) > 1 and parts[1] in ROOMS:
+                assert ROOMS.index(parts[1]) <= place, f"{path} imports {module}"
+                seen += 1
+    assert seen > 20
+
+
+def test_tensorflow_is_never_imported():
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for folder in ("jxr", "experiments", "ml_collections_configs")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    ]
+    script = (
+        "import importlib, sys\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+        "assert 'jax' in sys.modules\n"
+        "found = [m for m in sys.modules if m.split('.')[0] in ('tensorflow', 'torch')]\n"
+        "assert not found, found\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)

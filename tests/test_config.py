@@ -1,0 +1,114 @@
+"""Strict configs: what is right passes unchanged, what is wrong is named."""
+
+import dataclasses
+
+import pytest
+from ml_collections import ConfigDict
+
+from jxr.config import (
+    BlurConfig,
+    ClassifierRun,
+    ReproduceConfig,
+    RestorerRun,
+    from_config_dict,
+    to_config_dict,
+)
+from jxr.errors import UserError
+
+
+@pytest.mark.parametrize("kind", [ClassifierRun, RestorerRun, ReproduceConfig])
+def test_defaults_survive_the_way_to_the_command_line_and_back(kind):
+    assert from_config_dict(kind, to_config_dict(kind())) == kind()
+
+
+def test_changed_values_arrive_with_their_types():
+    values = to_config_dict(ReproduceConfig())
+    values.seeds = (3, 4, 5)
+    values.unet.schedule.learning_rate = 1e-4
+    values.head.hidden = (4096, 4096)
+    config = from_config_dict(ReproduceConfig, values)
+    assert config.seeds == (3, 4, 5)
+    assert config.unet.schedule.learning_rate == 1e-4
+    assert config.head.hidden == (4096, 4096)
+
+
+def test_whole_numbers_serve_as_floats_but_not_the_other_way():
+    assert from_config_dict(BlurConfig, {**dataclasses.asdict(BlurConfig()), "sigma": 1}) == (
+        BlurConfig(sigma=1.0)
+    )
+    values = to_config_dict(RestorerRun()).to_dict()
+    values["seed"] = 1.5
+    with pytest.raises(UserError, match=r"'seed' is 1.5: give a value of type int"):
+        from_config_dict(RestorerRun, values)
+
+
+def test_unknown_key_names_the_nearest_right_one():
+    values = ConfigDict(to_config_dict(RestorerRun()).to_dict())
+    values.blur.sigm = 2.0
+    with pytest.raises(
+        UserError, match=r"unknown config key 'blur.sigm': did you mean 'blur.sigma'"
+    ):
+        from_config_dict(RestorerRun, values)
+
+
+def test_missing_key_is_named():
+    values = to_config_dict(RestorerRun()).to_dict()
+    del values["unet"]["depth"]
+    with pytest.raises(UserError, match=r"'unet.depth' is missing"):
+        from_config_dict(RestorerRun, values)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("sigma", -1.0, r"blur.sigma is -1.0"),
+        ("sigma", float("nan"), r"blur.sigma is nan"),
+        ("sigma", float("inf"), r"blur.sigma is inf"),
+        ("sigma", "two", r"'blur.sigma' is 'two': give a value of type float"),
+        ("sigma", True, r"'blur.sigma' is True: give a value of type float"),
+        ("noise", -0.1, r"blur.noise is -0.1"),
+        ("convention", "mine", r"'blur.convention' is 'mine': give one of standard, report"),
+        ("boundary", "same", r"'blur.boundary' is 'same': give one of reflect, zero"),
+    ],
+)
+def test_wrong_blur_is_refused(key, value, message):
+    values = to_config_dict(RestorerRun()).to_dict()
+    values["blur"][key] = value
+    with pytest.raises(UserError, match=message):
+        from_config_dict(RestorerRun, values)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("data", "size", 100),
+        ("data", "validation_fraction", 1.0),
+        ("head", "dropout", 1.0),
+        ("head", "hidden", (0,)),
+        ("unet", "depth", 0),
+        ("unet", "crop", 24),
+    ],
+)
+def test_impossible_values_name_their_key(section, key, value):
+    values = to_config_dict(ReproduceConfig()).to_dict()
+    values[section][key] = value
+    with pytest.raises(UserError, match=rf"{section}\.({key}|width and unet.depth)"):
+        from_config_dict(ReproduceConfig, values)
+
+
+@pytest.mark.parametrize("key", ["epochs", "batch_size", "log_every", "checkpoint_every"])
+def test_impossible_schedules_are_refused(key):
+    values = to_config_dict(RestorerRun()).to_dict()
+    values["unet"]["schedule"][key] = 0
+    with pytest.raises(UserError, match=f"schedule.{key} is 0"):
+        from_config_dict(RestorerRun, values)
+
+
+def test_classification_blur_needs_a_restorer_of_its_own():
+    with pytest.raises(UserError, match="add it, so that a restorer for it is trained"):
+        ReproduceConfig(sigmas=(1.0,))
+
+
+def test_every_restoration_setting_is_listed_once():
+    settings = [(blur.sigma, blur.convention) for blur in ReproduceConfig().restoration_blurs()]
+    assert settings == [(1.0, "standard"), (1.0, "report"), (2.0, "standard"), (2.0, "report")]

@@ -1,0 +1,192 @@
+"""The commands as users call them: every config runs, every mistake is one line and status 2."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jxr.studies.runs import evaluate, train_classifier, train_restorer
+from ml_collections_configs import classifier, reproduce, restorer
+from tests.tiny import tiny
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = (
+    "--config.data.size=32",
+    "--config.data.validation_fraction=0.2",
+    "--config.unet.width=2",
+    "--config.unet.depth=2",
+    "--config.unet.crop=16",
+    "--config.unet.schedule.epochs=1",
+    "--config.unet.schedule.batch_size=8",
+)
+
+
+def call(experiment, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", f"experiments.{experiment}", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def restorer_call(workdir, *arguments):
+    config = "--config=ml_collections_configs/restorer.py:cpu"
+    cache = f"--cache={workdir / 'cache'}"
+    return call("train_restorer", config, f"--workdir={workdir / 'run'}", cache, *arguments)
+
+
+def the_error(finished):
+    """The one line that a user's mistake leaves, and nothing like a traceback."""
+    assert finished.returncode == 2, finished.stderr
+    assert "Traceback" not in finished.stderr
+    (line,) = [line for line in finished.stderr.splitlines() if line.startswith("error: ")]
+    return line
+
+
+@pytest.mark.parametrize("name", classifier.RUNS)
+def test_every_classifier_config_trains_and_evaluates(name, tiny_images, tmp_path):
+    run = tiny(classifier.RUNS[name], tiny_images)
+    train_classifier(run, tmp_path / "run", tmp_path / "cache")
+    results = evaluate(tmp_path / "run", tmp_path / "cache", "validation")
+    assert {row["test_on"] for row in results["classification"]} == {"original", "blurred"}
+    assert all(row["train_on"] == run.train_on for row in results["classification"])
+    assert json.loads((tmp_path / "run" / "validation.json").read_text()) == results
+
+
+@pytest.mark.parametrize("name", restorer.RUNS)
+def test_every_restorer_config_trains_and_evaluates(name, tiny_images, tmp_path):
+    run = tiny(restorer.RUNS[name], tiny_images)
+    train_restorer(run, tmp_path / "run", tmp_path / "cache")
+    results = evaluate(tmp_path / "run", tmp_path / "cache", "test")
+    assert [row["method"] for row in results["restoration"]] == ["none", "wiener", "unet"]
+    assert all(row["n"] == 18 for row in results["restoration"])
+
+
+def test_reproduce_by_its_command_writes_results_and_page(tiny_images, tmp_path):
+    arguments = (
+        "--config=ml_collections_configs/reproduce.py:kermany",
+        f"--workdir={tmp_path / 'run'}",
+        f"--cache={tmp_path / 'cache'}",
+        f"--config.data.path={tiny_images}",
+        "--config.weights.kind=random",
+        "--config.head.hidden=(8,)",
+        "--config.head.schedule.epochs=1",
+        "--config.seeds=(0,)",
+        "--config.bootstrap_samples=100",
+        *TINY,
+    )
+    finished = call("reproduce", *arguments)
+    assert finished.returncode == 0, finished.stderr
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["provenance"]["config"]["head"]["hidden"] == [8]
+    page = (tmp_path / "run" / "report" / "index.html").read_text()
+    assert "0.8750" in page  # the report's own number stands beside ours
+    note = "not the published image set"
+    assert note in finished.stderr
+    again = call("reproduce", *arguments)
+    assert again.returncode == 0, again.stderr
+    assert "done before" in again.stderr
+
+
+def test_full_width_configs_are_the_report_s():
+    full = reproduce.RUNS["kermany_full"].unet
+    assert (full.width, full.depth, full.crop, full.schedule.epochs) == (64, 4, 0, 30)
+    assert restorer.RUNS["full"].unet == full
+
+
+def test_help_works():
+    finished = call("reproduce", "--help")
+    assert "--workdir" in finished.stdout
+
+
+def test_missing_folder(tmp_path):
+    line = the_error(restorer_call(tmp_path, f"--config.data.path={tmp_path / 'none'}"))
+    assert str(tmp_path / "none") in line
+
+
+def test_no_folder_given(tmp_path):
+    assert "--config.data.path" in the_error(restorer_call(tmp_path))
+
+
+def test_unknown_key(tmp_path):
+    assert "sigm" in the_error(restorer_call(tmp_path, "--config.blur.sigm=2"))
+
+
+def test_wrong_type(tmp_path):
+    assert "sigma" in the_error(restorer_call(tmp_path, "--config.blur.sigma=two"))
+
+
+def test_impossible_sigma(tmp_path):
+    assert "blur.sigma is -1.0" in the_error(restorer_call(tmp_path, "--config.blur.sigma=-1"))
+
+
+def test_unknown_config_name(tmp_path):
+    config = "--config=ml_collections_configs/restorer.py:tpu"
+    line = the_error(call("train_restorer", config, f"--workdir={tmp_path}"))
+    assert "give one of cpu, full" in line
+
+
+def test_config_file_that_is_not_there(tmp_path):
+    line = the_error(call("train_restorer", "--config=none.py", f"--workdir={tmp_path}"))
+    assert "none.py" in line
+
+
+def test_no_config_and_no_workdir(tmp_path):
+    assert "give --config" in the_error(call("train_restorer", f"--workdir={tmp_path}"))
+    assert "workdir" in the_error(call("train_restorer"))
+
+
+def test_stray_argument(tmp_path):
+    assert "unknown argument 'fast'" in the_error(restorer_call(tmp_path, "fast"))
+
+
+def test_evaluate_without_a_run(tmp_path):
+    assert "train first" in the_error(call("evaluate", f"--workdir={tmp_path}"))
+
+
+def test_truncated_image_is_named_and_earlier_results_stay(tiny_images, tmp_path):
+    import shutil
+
+    images = tmp_path / "images"
+    shutil.copytree(tiny_images, images)
+    broken = images / "train" / "NORMAL" / "IM-0001-0001.jpeg"
+    broken.write_bytes(broken.read_bytes()[:200])
+    results = tmp_path / "run" / "validation.json"
+    results.parent.mkdir()
+    results.write_text("{}")
+    line = the_error(restorer_call(tmp_path, f"--config.data.path={images}", *TINY))
+    assert "IM-0001-0001.jpeg" in line
+    assert results.read_text() == "{}"
+
+
+def test_wrong_weights_file(tiny_images, tmp_path):
+    weights = tmp_path / "weights.h5"
+    weights.write_text("no HDF5")
+    finished = call(
+        "train_classifier",
+        "--config=ml_collections_configs/classifier.py:normal_vs_pneumonia-original",
+        f"--workdir={tmp_path / 'run'}",
+        f"--cache={tmp_path / 'cache'}",
+        f"--config.data.path={tiny_images}",
+        "--config.data.size=32",
+        f"--config.weights.path={weights}",
+    )
+    assert str(weights) in the_error(finished)
+
+
+def test_checkpoint_of_another_model(tiny_images, tmp_path):
+    data = f"--config.data.path={tiny_images}"
+    first = restorer_call(tmp_path, data, *TINY)
+    assert first.returncode == 0, first.stderr
+    # The config's own guard speaks first; without it the checkpoint's does.
+    line = the_error(restorer_call(tmp_path, data, *TINY, "--config.unet.width=4"))
+    assert "other values of unet.width" in line
+    (tmp_path / "run" / "config.json").unlink()
+    line = the_error(restorer_call(tmp_path, data, *TINY, "--config.unet.width=4"))
+    assert "checkpoint of another model" in line

@@ -1,0 +1,55 @@
+"""A tiny set of images in the Kaggle layout, and configs that a laptop runs in seconds."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jxr.config import (
+    DataConfig,
+    HeadConfig,
+    ReproduceConfig,
+    ScheduleConfig,
+    WeightsConfig,
+)
+
+COUNTS = {"train": 12, "test": 6}  # images of each of the three labels
+
+
+def write_images(root: Path, size: int = 40) -> Path:
+    """Writes noise whose brightness tells the classes apart."""
+    generator = np.random.default_rng(0)
+    for split, count in COUNTS.items():
+        for number in range(count):
+            person = number + (100 if split == "test" else 1)
+            for folder, name, level in (
+                ("NORMAL", f"IM-{person:04d}-0001.jpeg", 60),
+                ("PNEUMONIA", f"person{person}_bacteria_1.jpeg", 120),
+                ("PNEUMONIA", f"person{person + 500}_virus_1.jpeg", 180),
+            ):
+                pixels = generator.normal(level, 25, (size, size)).clip(0, 255).astype(np.uint8)
+                path = root / split / folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path, quality=95)
+    return root
+
+
+def tiny(run, path):
+    """Returns any run config at a size for tests: 32 pixels, random kernels, two epochs."""
+    schedule = ScheduleConfig(
+        epochs=2, batch_size=8, learning_rate=1e-3, log_every=2, checkpoint_every=3
+    )
+    changes = {"data": DataConfig(path=str(path), size=32, validation_fraction=0.2)}
+    if hasattr(run, "weights"):
+        changes["weights"] = WeightsConfig(kind="random")
+    if hasattr(run, "head"):
+        changes["head"] = HeadConfig(hidden=(8,), schedule=schedule)
+    if hasattr(run, "unet"):
+        crop = 16 if run.unet.crop else 0
+        changes["unet"] = dataclasses.replace(
+            run.unet, width=2, depth=2, crop=crop, schedule=schedule
+        )
+    if isinstance(run, ReproduceConfig):
+        changes["bootstrap_samples"] = 100
+    return dataclasses.replace(run, **changes)

@@ -1,0 +1,209 @@
+"""The loop: exact resume, signals, checkpoints of other models, metrics."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from jxr.config import BlurConfig, HeadConfig, ScheduleConfig, UNetConfig
+from jxr.data import batches
+from jxr.errors import UserError
+from jxr.training.checkpoints import Checkpoints, load_params
+from jxr.training.loop import Stopped, fit
+from jxr.training.step import init_state
+from jxr.training.tasks import classifier_task, restorer_task
+
+STEPS = 9
+RNG = np.random.default_rng(0)
+CASES = {
+    "classifier": (
+        classifier_task(HeadConfig(hidden=(6,)), in_features=10),
+        {
+            "features": RNG.normal(size=(20, 10)).astype(np.float32),
+            "label": RNG.integers(0, 2, 20).astype(np.int32),
+        },
+    ),
+    "restorer": (
+        restorer_task(UNetConfig(width=2, depth=1, crop=16), BlurConfig(sigma=1.0, noise=0.05)),
+        {"image": RNG.random((20, 32, 32, 1), np.float32)},
+    ),
+}
+
+
+class StopAt:
+    """Sends this process SIGTERM while batch number `at` is fetched."""
+
+    def __init__(self, inner, at):
+        self.inner, self.at = inner, at
+        self.get_state, self.set_state = inner.get_state, inner.set_state
+
+    def __next__(self):
+        if self.at == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        self.at -= 1
+        return next(self.inner)
+
+
+def train(case, directory, *, steps=STEPS, stop_at=None, seed=3, learning_rate=1e-2):
+    task, arrays = CASES[case]
+    schedule = ScheduleConfig(
+        epochs=1, batch_size=4, learning_rate=learning_rate, log_every=2, checkpoint_every=4
+    )
+    iterator = batches(arrays, batch_size=4, seed=seed)
+    if stop_at is not None:
+        iterator = StopAt(iterator, stop_at)
+    return fit(
+        task, iterator, schedule=schedule, steps=steps, seed=seed, directory=directory, title=case
+    )
+
+
+def assert_same_bits(left, right):
+    assert jax.tree.structure(left) == jax.tree.structure(right)
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def final_state(case, directory):
+    task, _ = CASES[case]
+    template = init_state(task, optax.adam(1e-2), jax.random.key(0))
+    with Checkpoints(directory / "checkpoints") as checkpoints:
+        assert checkpoints.latest_step() == STEPS
+        return checkpoints.restore(template)
+
+
+@pytest.mark.resume
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("stop_at", [0, 4, 5])
+def test_stop_by_sigterm_and_resume_equals_straight_run_bit_for_bit(case, stop_at, tmp_path):
+    straight = train(case, tmp_path / "straight")
+    with pytest.raises(Stopped, match=f"stopped at step {stop_at + 1} of {STEPS}"):
+        train(case, tmp_path / "resumed", stop_at=stop_at)
+    resumed = train(case, tmp_path / "resumed")
+    assert_same_bits(straight, resumed)
+    assert_same_bits(
+        final_state(case, tmp_path / "straight"), final_state(case, tmp_path / "resumed")
+    )
+
+
+@pytest.mark.resume
+@pytest.mark.parametrize("case", CASES)
+def test_resume_from_an_older_checkpoint_after_a_crash(case, tmp_path):
+    straight = train(case, tmp_path / "straight")
+
+    class Crash(Exception):
+        pass
+
+    task, arrays = CASES[case]
+    inner = batches(arrays, batch_size=4, seed=3)
+
+    class CrashAt6(StopAt):
+        def __next__(self):
+            self.at -= 1
+            if self.at < 0:
+                raise Crash
+            return next(self.inner)
+
+    schedule = ScheduleConfig(
+        epochs=1, batch_size=4, learning_rate=1e-2, log_every=2, checkpoint_every=4
+    )
+    with pytest.raises(Crash):
+        fit(task, CrashAt6(inner, 6), schedule=schedule, steps=STEPS, seed=3,
+            directory=tmp_path / "crashed")  # fmt: skip
+    with Checkpoints(tmp_path / "crashed" / "checkpoints") as checkpoints:
+        assert checkpoints.latest_step() == 4
+    assert_same_bits(straight, train(case, tmp_path / "crashed"))
+    logs = [
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("straight", "crashed")
+    ]
+    straight_log, crashed_log = ([(row["step"], row["loss"]) for row in log] for log in logs)
+    assert straight_log == crashed_log
+    assert [step for step, _ in straight_log] == [2, 4, 6, 8, 9]
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    first = train("classifier", tmp_path)
+
+    class Unused:
+        get_state = set_state = staticmethod(lambda *_: {})
+
+        def __next__(self):
+            raise AssertionError("a finished run fetched a batch")
+
+    task, _ = CASES["classifier"]
+    schedule = ScheduleConfig(epochs=1, batch_size=4, checkpoint_every=4)
+    again = fit(task, Unused(), schedule=schedule, steps=STEPS, seed=3, directory=tmp_path)
+    assert_same_bits(first, again)
+
+
+def test_the_seed_decides_the_run(tmp_path):
+    first = jax.tree.leaves(train("classifier", tmp_path / "a", seed=3))
+    other = jax.tree.leaves(train("classifier", tmp_path / "b", seed=4))
+    assert any((np.asarray(a) != np.asarray(b)).any() for a, b in zip(first, other, strict=True))
+
+
+def test_checkpoint_of_another_model_is_refused_by_name(tmp_path):
+    train("classifier", tmp_path)
+    task = classifier_task(HeadConfig(hidden=(7,)), in_features=10)
+    _, arrays = CASES["classifier"]
+    schedule = ScheduleConfig(epochs=1, batch_size=4)
+    with pytest.raises(UserError, match=r"checkpoint of another model: array '.*kernel'"):
+        fit(task, batches(arrays, batch_size=4, seed=3), schedule=schedule, steps=STEPS, seed=3,
+            directory=tmp_path)  # fmt: skip
+    template = jax.eval_shape(task.init, jax.random.key(0))
+    with pytest.raises(UserError, match=r"checkpoint of another model: array '.*kernel'"):
+        load_params(tmp_path / "checkpoints", template)
+
+
+def test_loaded_parameters_are_the_trained_ones(tmp_path):
+    trained = train("restorer", tmp_path)
+    task, _ = CASES["restorer"]
+    template = jax.eval_shape(task.init, jax.random.key(0))
+    assert_same_bits(trained, load_params(tmp_path / "checkpoints", template))
+
+
+def test_loading_from_an_empty_place_says_to_train_first(tmp_path):
+    with pytest.raises(UserError, match="train first"):
+        load_params(tmp_path / "none", {})
+
+
+def test_a_loss_that_is_not_finite_names_its_step(tmp_path):
+    with pytest.raises(UserError, match=r"the loss is (nan|inf) at step \d"):
+        train("restorer", tmp_path, learning_rate=1e30)
+
+
+@pytest.mark.devices
+def test_two_devices_train_as_one_does(tmp_path):
+    """In processes of their own, for the number of devices is fixed when JAX starts."""
+    script = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})
+import jax, numpy as np, test_loop
+assert jax.device_count() == int(sys.argv[1])
+for case in test_loop.CASES:
+    params = test_loop.train(case, Path(sys.argv[2]) / case)
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
+    np.savez(Path(sys.argv[2]) / f"{{case}}.npz", *leaves)
+"""
+    for count in (1, 2):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        flags = f"--xla_force_host_platform_device_count={count}"
+        subprocess.run(
+            [sys.executable, "-c", script, str(count), str(folder)],
+            check=True,
+            env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        )
+    for case in CASES:
+        one, two = (np.load(tmp_path / str(count) / f"{case}.npz") for count in (1, 2))
+        for name in one.files:
+            np.testing.assert_allclose(one[name], two[name], rtol=1e-4, atol=1e-5)

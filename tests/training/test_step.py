@@ -1,0 +1,104 @@
+"""The train step against PyTorch's Adam, and the tasks against plain NumPy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jxr import rng
+from jxr.config import BlurConfig, HeadConfig, UNetConfig
+from jxr.optics import gaussian_blur
+from jxr.training.step import init_state, make_train_step
+from jxr.training.tasks import blurred_images, classifier_task, random_crop, restorer_task
+
+
+def on_device(**arrays):
+    return {name: jnp.asarray(array) for name, array in arrays.items()}
+
+
+@pytest.mark.torch
+def test_head_follows_torch_adam_over_several_steps():
+    torch = pytest.importorskip("torch")
+    config = HeadConfig(hidden=(5,), dropout=0.0)
+    task = classifier_task(config, in_features=7)
+    optimizer = optax.adam(1e-2)
+    state = init_state(task, optimizer, jax.random.key(0))
+    head = state.params
+    layers = []
+    for name in sorted(head):
+        kernel, bias = np.asarray(head[name]["kernel"]), np.asarray(head[name]["bias"])
+        linear = torch.nn.Linear(*kernel.shape)
+        linear.weight.data = torch.tensor(kernel.T.copy())
+        linear.bias.data = torch.tensor(bias.copy())
+        layers += [linear, torch.nn.ReLU()]
+    peer = torch.nn.Sequential(*layers[:-1])
+    adam = torch.optim.Adam(peer.parameters(), lr=1e-2)
+
+    features = np.random.default_rng(0).normal(size=(8, 7)).astype(np.float32)
+    labels = np.array([0, 1, 1, 0, 1, 0, 0, 1], np.int32)
+    batch = on_device(features=features, label=labels, example_id=np.arange(8, dtype=np.int32))
+    step = jax.jit(make_train_step(task, optimizer))
+    for _ in range(20):
+        state, loss = step(state, batch, jax.random.key(1))
+        peer_loss = torch.nn.functional.cross_entropy(
+            peer(torch.tensor(features)), torch.tensor(labels).long()
+        )
+        np.testing.assert_allclose(loss, peer_loss.item(), rtol=2e-5)
+        adam.zero_grad()
+        peer_loss.backward()
+        adam.step()
+    assert int(state.step) == 20
+    assert loss < 0.5  # it learns, so the two do not merely agree on standing still
+
+
+def test_blurring_pairs_are_made_from_the_originals_of_the_batch():
+    blur = BlurConfig(sigma=1.0)
+    images = jnp.asarray(np.random.default_rng(0).random((3, 32, 32, 1), np.float32))
+    ids = jnp.arange(3)
+    found = blurred_images(images, ids, jax.random.key(0), blur)
+    np.testing.assert_array_equal(found, gaussian_blur(images, 1.0, radius=4))
+
+
+def test_noise_follows_the_example_and_not_its_place_in_the_batch():
+    blur = BlurConfig(sigma=0.5, noise=0.1)
+    images = jnp.full((4, 32, 32, 1), 0.5)
+    ids = jnp.array([7, 3, 9, 1])
+    found = np.asarray(blurred_images(images, ids, jax.random.key(0), blur))
+    again = np.asarray(blurred_images(images[:2], ids[jnp.array([2, 0])], jax.random.key(0), blur))
+    np.testing.assert_array_equal(again, found[[2, 0]])
+    assert abs(found.std() - 0.1) < 0.005
+
+
+def test_restorer_loss_is_the_mean_squared_error_to_the_original():
+    config = UNetConfig(width=4, depth=2, residual=True)
+    task = restorer_task(config, BlurConfig(sigma=2.0))
+    images = np.random.default_rng(0).random((2, 32, 32, 1), np.float32)
+    batch = on_device(image=images, example_id=np.arange(2, dtype=np.int32))
+    # A residual U-Net starts as the identity, so its first loss is what the blur took away.
+    losses = task.losses(task.init(jax.random.key(0)), batch, jax.random.key(1))
+    lost = np.square(np.asarray(gaussian_blur(images, 2.0, radius=8), np.float64) - images)
+    np.testing.assert_allclose(losses, lost.mean(axis=(1, 2, 3)), rtol=1e-5)
+
+
+def test_crops_are_places_of_the_image_and_reach_all_of_them():
+    image = jnp.arange(5 * 6, dtype=jnp.float32).reshape(5, 6, 1)
+    keys = rng.per_example(jax.random.key(0), jnp.arange(200, dtype=jnp.int32))
+    crops = np.asarray(jax.vmap(random_crop, in_axes=(0, None, None))(keys, image, 4))
+    corners = set()
+    for crop in crops:
+        row, column = divmod(int(crop[0, 0, 0]), 6)
+        np.testing.assert_array_equal(crop, image[row : row + 4, column : column + 4])
+        corners.add((row, column))
+    assert corners == {(row, column) for row in range(2) for column in range(3)}
+
+
+def test_crops_of_the_task_differ_between_steps():
+    config = UNetConfig(width=4, depth=2, residual=True, crop=16)
+    task = restorer_task(config, BlurConfig(sigma=2.0))
+    images = np.random.default_rng(0).random((2, 64, 64, 1), np.float32)
+    batch = on_device(image=images, example_id=np.arange(2, dtype=np.int32))
+    params = task.init(jax.random.key(0))
+    first = task.losses(params, batch, jax.random.key(1))
+    np.testing.assert_array_equal(first, task.losses(params, batch, jax.random.key(1)))
+    assert (first != task.losses(params, batch, jax.random.key(2))).all()
