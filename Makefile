@@ -1,12 +1,13 @@
-# make test, make lint; PYTHON=python3.12 picks the interpreter.
+# make test, make lint; PYTHON=python3.12 picks the interpreter, TESTS=tests/optics a part.
 PYTHON ?= python3
+TESTS ?=
 VENV ?= .venv-$(notdir $(PYTHON))
 RUN = $(VENV)/bin/python
 
 .PHONY: test lint clean
 
 test: $(VENV)/ready
-	$(RUN) -m pytest
+	$(RUN) -m pytest $(TESTS)
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check

@@ -10,10 +10,16 @@ from jaxtyping import Float
 from jxr.optics import Convention, Sampling, gaussian_psf, kernel_radius
 from jxr.reporting.figures import write_figures
 from jxr.reporting.page import write_page
+from jxr.reporting.tables import (
+    classification_table,
+    paired_table,
+    restoration_table,
+    to_markdown,
+)
 
 
 def write_report(results: Mapping[str, Any], folder: Path, notes: Sequence[str] = ()) -> None:
-    """Writes `index.html`, which needs nothing else, and the charts as PNG and SVG beside it.
+    """Writes `index.html`, which needs nothing else; the charts as PNG and SVG; `tables.md`.
 
     Args:
         results: the content of results.json.
@@ -24,6 +30,18 @@ def write_report(results: Mapping[str, Any], folder: Path, notes: Sequence[str] 
     kernels = report_kernels(blur["sigma"], blur["sampling"])
     figures = write_figures(results, folder / "figures", kernels, blur["sigma"])
     write_page(results, figures, folder / "index.html", notes)
+    write_tables(results, folder / "tables.md")
+
+
+def write_tables(results: Mapping[str, Any], path: Path) -> None:
+    """Writes every table of the results as Markdown."""
+    tables = {
+        "Classification": classification_table(results["classification"]),
+        "Restoration": restoration_table(results["restoration"]),
+        "McNemar's tests": paired_table(results["paired"]),
+    }
+    parts = [f"## {title}\n\n{to_markdown(table)}" for title, table in tables.items()]
+    path.write_text("\n".join(parts))
 
 
 def report_kernels(sigma: float, sampling: Sampling) -> dict[str, Float[np.ndarray, "_size _size"]]:

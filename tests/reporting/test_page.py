@@ -114,6 +114,9 @@ def test_write_report(tmp_path):
     checker, _ = read(tmp_path / "report" / "index.html")
     assert len(checker.addresses) == 4
     assert (tmp_path / "report" / "figures" / "roc.png").stat().st_size > 10_000
+    tables = (tmp_path / "report" / "tables.md").read_text()
+    assert tables.count("## ") == 3
+    assert "0.8750" in tables
 
 
 def test_report_kernels_are_those_of_the_formulas():
