@@ -18,7 +18,7 @@ CPU_UNET = UNetConfig(
     width=16,
     residual=True,
     crop=112,
-    schedule=ScheduleConfig(epochs=5, batch_size=16, log_every=50, checkpoint_every=250),
+    schedule=ScheduleConfig(epochs=3, batch_size=8, log_every=50, checkpoint_every=250),
 )
 RUNS = {"kermany": ReproduceConfig(unet=CPU_UNET), "kermany_full": ReproduceConfig()}
 

@@ -24,11 +24,12 @@ from jxr.training.loop import fit
 from jxr.training.tasks import blurred_images, build_unet, restorer_task
 
 BATCH = 16
-# Flat noise-to-signal ratios from float32 rounding to strong noise, five a decade.
-RATIOS = np.logspace(-14, -1, 66).astype(np.float32)
+# Flat noise-to-signal ratios from below float32's rounding to strong noise, five a decade.
+RATIOS = np.logspace(-16, -1, 76)
+TUNED_ON = 128  # validation images that choose among them
 
 Images = Float[np.ndarray, "n height width 1"]
-Restorer = Callable[[Array], Array]
+Restorer = Callable[[np.ndarray], Array | np.ndarray]
 
 
 def train_unet(run: RestorerRun, dataset: Dataset, directory: Path, title: str) -> Any:
@@ -88,22 +89,37 @@ def load_unet(config: UNetConfig, directory: Path) -> Restorer:
 def wiener_restorer(blur: BlurConfig, dataset: Dataset, seed: int) -> Restorer:
     """Returns the flat Wiener filter of this blur; its one number is chosen on validation images.
 
+    In float64, for without noise its ratio goes far below float32's rounding; so on the CPU, for
+    accelerators have no float64 transforms, or slow ones.
+
     Raises:
         UserError: the boundary is not `reflect`, which the cosine transform stands for.
     """
     if blur.boundary != "reflect":
-        raise UserError(
-            f"blur.boundary is '{blur.boundary}': the Wiener filter here needs 'reflect'"
-        )
+        raise UserError(f"blur.boundary '{blur.boundary}': the Wiener filter here needs 'reflect'")
     radius = kernel_radius(blur.sigma, blur.convention)
-    profile = gaussian_profile(
-        blur.sigma, radius=radius, convention=blur.convention, sampling=blur.sampling
+    # The very kernel that blurred the images, rounded as it was.
+    profile = np.asarray(
+        gaussian_profile(
+            blur.sigma, radius=radius, convention=blur.convention, sampling=blur.sampling
+        ),
+        np.float64,
     )
-    originals = np.asarray(dataset.images[dataset.validation[:256]])
-    blurred = degraded_images(originals, dataset.validation[:256], blur, seed)
-    ratio, _ = jax.jit(choose_noise_to_signal)(blurred, originals, profile, RATIOS)
-    restore = jax.jit(lambda images, ratio: jnp.clip(wiener(images, profile, ratio), 0, 1))
-    return lambda images: restore(images, ratio)
+    rows = dataset.validation[:TUNED_ON]
+    originals = np.asarray(dataset.images[rows])
+    blurred = degraded_images(originals, rows, blur, seed)
+    cpu = jax.devices("cpu")[0]
+    with jax.enable_x64(True), jax.default_device(cpu):
+        ratio, _ = jax.jit(choose_noise_to_signal)(
+            blurred.astype(np.float64), originals.astype(np.float64), profile, RATIOS
+        )
+    filtered = jax.jit(lambda images: jnp.clip(wiener(images, jnp.asarray(profile), ratio), 0, 1))
+
+    def restore(images: np.ndarray) -> np.ndarray:
+        with jax.enable_x64(True), jax.default_device(cpu):
+            return np.asarray(filtered(np.asarray(images, np.float64)), np.float32)
+
+    return restore
 
 
 def degraded_images(
@@ -116,7 +132,7 @@ def degraded_images(
 
 
 def in_batches(
-    function: Callable[..., Array], images: np.ndarray, *others: np.ndarray
+    function: Callable[..., Array | np.ndarray], images: np.ndarray, *others: np.ndarray
 ) -> np.ndarray:
     """Returns `function` of the arrays, done in batches of one size along their first axis."""
     arrays = {str(number): array for number, array in enumerate((images, *others))}
