@@ -11,8 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 from jxr import rng
 from jxr.config import BlurConfig, HeadConfig, UNetConfig
 from jxr.models import Head, UNet, apply, split
-from jxr.optics import kernel_radius
-from jxr.optics.forward import degrade
+from jxr.optics import degrade, kernel_radius
 from jxr.training.step import Batch, Params, Task
 
 

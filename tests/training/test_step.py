@@ -73,7 +73,7 @@ def test_noise_follows_the_example_and_not_its_place_in_the_batch():
 def test_restorer_loss_is_the_mean_squared_error_to_the_original():
     config = UNetConfig(width=4, depth=2, residual=True)
     task = restorer_task(config, BlurConfig(sigma=2.0))
-    images = np.random.default_rng(0).random((2, 32, 32, 1), np.float32)
+    images = jnp.asarray(np.random.default_rng(0).random((2, 32, 32, 1), np.float32))
     batch = on_device(image=images, example_id=np.arange(2, dtype=np.int32))
     # A residual U-Net starts as the identity, so its first loss is what the blur took away.
     losses = task.losses(task.init(jax.random.key(0)), batch, jax.random.key(1))
