@@ -15,6 +15,7 @@ from jxr.reporting.tables import (
     classification_table,
     paired_table,
     restoration_table,
+    summary,
     to_markdown,
 )
 
@@ -28,6 +29,7 @@ __all__ = [
     "restoration_figure",
     "restoration_table",
     "roc_figure",
+    "summary",
     "table1_figure",
     "to_markdown",
     "write_figures",

@@ -1,7 +1,8 @@
 """Tables of results.json as text cells, and as Markdown for a README or a log."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 from jxr.reporting.labels import DASH, Row, arm, blur, name
 from jxr.reporting.report_values import published_accuracy, published_mse
@@ -140,6 +141,36 @@ def paired_table(rows: Sequence[Row]) -> Table:
             for row in rows
         ],
         words=("Task", "A", "B"),
+    )
+
+
+def summary(results: Mapping[str, Any]) -> str:
+    """The two tables that a README shows, as Markdown: what the report has a number for, mostly.
+
+    Args:
+        results: the content of results.json.
+
+    Returns:
+        Markdown text: classifiers that the report speaks of or that see restored images, then the
+        restorations; the columns that are the same all over are left out.
+    """
+    rows = [
+        row
+        for row in results["classification"]
+        if row["train_on"] == "original" or row["test_on"] == "blurred"
+    ]
+    classification = without(classification_table(rows), {"Images", "Seeds", "Recipe", "Blur"})
+    restoration = without(restoration_table(results["restoration"]), {"PSF", "Recipe", "Images"})
+    return f"{to_markdown(classification)}\n{to_markdown(restoration)}"
+
+
+def without(table: Table, columns: Set[str]) -> Table:
+    """The table without some of its columns."""
+    kept = [i for i, column in enumerate(table.columns) if column not in columns]
+    return Table(
+        columns=tuple(table.columns[i] for i in kept),
+        rows=[tuple(row[i] for i in kept) for row in table.rows],
+        words=table.words,
     )
 
 

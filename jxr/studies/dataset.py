@@ -38,6 +38,12 @@ class Dataset:
     fingerprint: str
 
 
+def log_progress(done: int, total: int) -> None:
+    """Says every thousand images how far decoding is."""
+    if done % 1000 == 0:
+        logging.info("decoded %d of %d images", done, total)
+
+
 def load_dataset(config: DataConfig, cache: Path) -> Dataset:
     """Reads the folder `config.path`; decoded images are kept under `cache`.
 
@@ -52,7 +58,14 @@ def load_dataset(config: DataConfig, cache: Path) -> Dataset:
     if note:
         logging.warning("%s", note)
     cache.mkdir(parents=True, exist_ok=True)
-    images = load_images(root, records, size=config.size, resize=config.resize, cache=cache)
+    images = load_images(
+        root,
+        records,
+        size=config.size,
+        resize=config.resize,
+        cache=cache,
+        progress=log_progress,
+    )
     train, validation = split_by_patient(
         records, fraction=config.validation_fraction, seed=config.split_seed
     )

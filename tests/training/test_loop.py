@@ -154,11 +154,15 @@ def test_checkpoint_of_another_model_is_refused_by_name(tmp_path):
     task = classifier_task(HeadConfig(hidden=(7,)), in_features=10)
     _, arrays = CASES["classifier"]
     schedule = ScheduleConfig(epochs=1, batch_size=4)
-    with pytest.raises(UserError, match=r"another model: array '.*bias' is \(6,\) there and \(7,\) in"):
+    with pytest.raises(
+        UserError, match=r"another model: array '.*bias' is \(6,\) there and \(7,\) in"
+    ):
         fit(task, batches(arrays, batch_size=4, seed=3), schedule=schedule, steps=STEPS, seed=3,
             directory=tmp_path)  # fmt: skip
     template = jax.eval_shape(task.init, jax.random.key(0))
-    with pytest.raises(UserError, match=r"another model: array '.*bias' is \(6,\) there and \(7,\) in"):
+    with pytest.raises(
+        UserError, match=r"another model: array '.*bias' is \(6,\) there and \(7,\) in"
+    ):
         load_params(tmp_path / "checkpoints", template)
 
 

@@ -1,0 +1,61 @@
+"""What a task is made of, and probabilities from logits."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from jxr.config import BlurConfig, HeadConfig
+from jxr.data import Record
+from jxr.errors import UserError
+from jxr.models import apply, split
+from jxr.studies.classifiers import classification_row, examples, paired_row, predict
+from jxr.training.tasks import build_head
+
+RECORDS = tuple(
+    Record(path=f"train/X/{number}.jpeg", label=label, patient=str(number), split="train")
+    for number, label in enumerate(["normal", "bacteria", "virus", "virus", "normal"])
+)
+
+
+def test_pneumonia_is_positive_whatever_the_organism():
+    chosen = examples("normal_vs_pneumonia", RECORDS, np.array([0, 2, 3, 1]))
+    assert chosen.rows.tolist() == [0, 2, 3, 1]
+    assert chosen.labels.tolist() == [0, 1, 1, 1]
+
+
+def test_virus_is_positive_and_normal_left_out():
+    chosen = examples("bacterial_vs_viral", RECORDS, np.arange(5))
+    assert chosen.rows.tolist() == [1, 2, 3]
+    assert chosen.labels.tolist() == [0, 1, 1]
+
+
+def test_a_task_without_one_of_its_classes_is_refused():
+    with pytest.raises(UserError, match="bacterial_vs_viral: one of the two classes"):
+        examples("bacterial_vs_viral", RECORDS, np.array([0, 2]))
+
+
+def test_predictions_are_the_softmax_of_the_head():
+    config = HeadConfig(hidden=(4,))
+    head = build_head(config, 6)(jax.random.key(0))
+    graphdef, params = split(head)
+    features = np.random.default_rng(0).normal(size=(21, 6)).astype(np.float32) * 50
+    logits = np.asarray(apply(graphdef, params, jnp.asarray(features)), np.float64)
+    found = predict(config, params, features)
+    np.testing.assert_allclose(found, softmax(logits, axis=1)[:, 1], rtol=1e-5, atol=1e-12)
+
+
+def test_a_row_has_means_over_seeds_and_paired_counts_are_by_image():
+    labels = np.array([0, 0, 1, 1])
+    probabilities = np.array([[0.1, 0.6, 0.9, 0.4], [0.1, 0.2, 0.9, 0.8]])
+    row = classification_row(
+        labels, probabilities, samples=100, blur=BlurConfig(), task="t", seeds=[0, 1]
+    )
+    assert row["accuracy"] == pytest.approx((0.5 + 1) / 2)
+    assert row["sensitivity"] == pytest.approx((0.5 + 1) / 2)
+    assert row["specificity"] == pytest.approx((0.5 + 1) / 2)
+    assert row["auc"] == pytest.approx((0.75 + 1) / 2)
+    paired = paired_row(labels, probabilities[0], probabilities[1], seed=0)
+    assert (paired["b"], paired["c"], paired["n"]) == (0, 2, 4)
+    assert paired["p_value"] == pytest.approx(0.5)

@@ -1,0 +1,90 @@
+"""The feature cache: right rows, right names, resumable."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jxr.config import WeightsConfig
+from jxr.models import apply
+from jxr.studies import features as module
+from jxr.studies.features import cached_features, load_backbone
+
+IMAGES = np.random.default_rng(0).random((5, 32, 32, 1), np.float32)
+SOURCE = {"images": "test"}
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return load_backbone(WeightsConfig(kind="random"))
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    monkeypatch.setattr(module, "BATCH", 2)
+
+
+def expected(backbone, images):
+    """By hand: the mean-subtracted BGR image through the convolutions, flattened by rows."""
+    means = np.array([103.939, 116.779, 123.68], np.float32)
+    prepared = jnp.asarray(np.repeat(images, 3, axis=-1) * 255 - means)
+    maps = apply(backbone.graphdef, backbone.params, prepared)
+    return np.asarray(maps).reshape(len(images), -1)
+
+
+def test_every_image_has_the_features_of_itself(backbone, tmp_path):
+    found = cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+    assert found.shape == (5, 512)
+    np.testing.assert_allclose(found, expected(backbone, IMAGES), rtol=1e-4, atol=1e-4)
+
+
+def test_transform_is_applied_with_the_right_row(backbone, tmp_path):
+    def darker(images, rows):
+        return images / (1 + rows[:, None, None, None])
+
+    found = cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE, transform=darker)
+    images = IMAGES / (1 + np.arange(5, dtype=np.float32)[:, None, None, None])
+    np.testing.assert_allclose(found, expected(backbone, images), rtol=1e-4, atol=1e-4)
+
+
+def test_kept_features_are_used_again(backbone, tmp_path, monkeypatch):
+    first = np.array(cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE))
+
+    def refuse(*_):
+        raise AssertionError("features that are kept were computed again")
+
+    monkeypatch.setattr(module, "extract", refuse)
+    again = cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+    np.testing.assert_array_equal(first, again)
+
+
+def test_another_source_or_other_kernels_are_another_file(backbone, tmp_path):
+    cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+    cached_features(backbone, IMAGES, tmp_path, title="t", source={"images": "other"})
+    other = load_backbone(WeightsConfig(kind="random", seed=1))
+    cached_features(other, IMAGES, tmp_path, title="t", source=SOURCE)
+    assert len(list(tmp_path.glob("features-*.npy"))) == 3
+
+
+@pytest.mark.resume
+def test_a_stopped_extraction_goes_on_and_keeps_what_it_had(backbone, tmp_path):
+    complete = cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+    (path,) = tmp_path.glob("features-*.npy")
+    halfway = np.array(complete)
+    halfway[:2] = 7.0  # a mark that only rows which were kept still carry
+    halfway[2:] = 0.0
+    path.unlink()
+    np.save(path.with_suffix(".partial.npy"), halfway)
+    path.with_suffix(".partial.json").write_text(json.dumps({"rows": 2}))
+    resumed = cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+    assert (resumed[:2] == 7.0).all()
+    np.testing.assert_allclose(resumed[2:], expected(backbone, IMAGES)[2:], rtol=1e-4, atol=1e-4)
+    assert not list(tmp_path.glob("*.partial*"))
+
+
+def test_random_kernels_follow_their_seed():
+    seeds = [load_backbone(WeightsConfig(kind="random", seed=seed)) for seed in (0, 0, 1)]
+    assert seeds[0].fingerprint == seeds[1].fingerprint != seeds[2].fingerprint
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(seeds[0].params))

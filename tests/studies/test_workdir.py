@@ -1,0 +1,63 @@
+"""Run directories: claimed by one config, written whole or not at all."""
+
+import dataclasses
+import json
+
+import pytest
+
+from jxr.config import BlurConfig, DataConfig, RestorerRun
+from jxr.errors import UserError
+from jxr.studies.workdir import Stages, claim, write_json
+
+
+def test_a_directory_belongs_to_one_config(tmp_path):
+    run = RestorerRun()
+    claim(tmp_path / "run", run)
+    claim(tmp_path / "run", run)
+    changed = dataclasses.replace(run, seed=1, blur=BlurConfig(sigma=1.0))
+    with pytest.raises(UserError, match=r"other values of blur\.sigma, seed"):
+        claim(tmp_path / "run", changed)
+
+
+def test_images_may_move_between_calls(tmp_path):
+    claim(tmp_path / "run", RestorerRun(data=DataConfig(path="here")))
+    claim(tmp_path / "run", RestorerRun(data=DataConfig(path="there")))
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file"):
+        claim(tmp_path / "file" / "run", RestorerRun())
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "results.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_stages_are_done_once_and_their_time_adds_up(tmp_path):
+    calls = []
+
+    def work():
+        calls.append(1)
+        return {"rows": [1, 2]}
+
+    assert Stages(tmp_path).run("a/b", work) == {"rows": [1, 2]}
+    assert Stages(tmp_path).run("a/b", work) == {"rows": [1, 2]}
+    assert len(calls) == 1
+    assert set(Stages(tmp_path).seconds()) == {"a/b"}
+
+
+def test_an_interrupted_stage_is_not_done_but_its_time_counts(tmp_path):
+    stages = Stages(tmp_path)
+
+    def fails():
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        stages.run("a", fails)
+    assert "a" in stages.seconds()
+    assert stages.run("a", lambda: 3) == 3
