@@ -42,7 +42,10 @@ def config_of(kind: type[ConfigT], flag: flags.FlagHolder) -> ConfigT:
 
     if flag.value is None:
         raise UserError("no config: give --config=FILE.py:NAME (see ml_collections_configs/)")
-    return from_config_dict(kind, flag.value)
+    try:
+        return from_config_dict(kind, flag.value)
+    except OSError as error:  # config_flags reports a missing file no sooner than at its first use
+        raise UserError(str(error)) from error
 
 
 def folders() -> tuple[Path, Path]:

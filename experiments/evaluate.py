@@ -13,6 +13,7 @@ PART = flags.DEFINE_enum(
     ["validation", "test"],
     "Which images; test is for a recipe that is finished.",
 )
+flags.adopt_module_key_flags(cli)
 
 
 def main() -> None:

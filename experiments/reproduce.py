@@ -1,8 +1,11 @@
 """Runs the whole report; see `ml_collections_configs/reproduce.py` for the configs."""
 
+from absl import flags
+
 from experiments import cli
 
 CONFIG = cli.config_flag()
+flags.adopt_module_key_flags(cli)
 
 
 def main() -> None:

@@ -1,8 +1,11 @@
 """Trains one head on frozen VGG-16; see `ml_collections_configs/classifier.py`."""
 
+from absl import flags
+
 from experiments import cli
 
 CONFIG = cli.config_flag()
+flags.adopt_module_key_flags(cli)
 
 
 def main() -> None:

@@ -1,8 +1,11 @@
 """Trains one U-Net to restore blurred images; see `ml_collections_configs/restorer.py`."""
 
+from absl import flags
+
 from experiments import cli
 
 CONFIG = cli.config_flag()
+flags.adopt_module_key_flags(cli)
 
 
 def main() -> None:

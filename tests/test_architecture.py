@@ -44,7 +44,7 @@ def test_a_room_imports_only_rooms_to_its_left():
 def test_tensorflow_is_never_imported():
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for folder in ("jxr", "experiments", "ml_collections_configs")
+        for folder in ("jxr", "ml_collections_configs")
         for path in sorted((ROOT / folder).rglob("*.py"))
     ]
     script = (
@@ -55,3 +55,12 @@ def test_tensorflow_is_never_imported():
         "assert not found, found\n"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+
+
+def test_experiments_import_neither_jax_nor_tensorflow_for_their_help():
+    for path in sorted((ROOT / "experiments").glob("*.py")):
+        script = (
+            f"import sys, experiments.{path.stem}\n"
+            "assert not {'jax', 'flax', 'tensorflow'} & set(sys.modules)\n"
+        )
+        subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
