@@ -36,19 +36,19 @@ def load_images(
     """Decodes and resizes images in threads.
 
     Args:
-      root: the folder that the records' paths start from.
-      records: the images, in the order of the result.
-      size: height and width in pixels.
-      resize: how, see `jxr.data.images.resize`.
-      cache: a folder for the result, one .npy file for each (images, size, resize); files there
-        are checked by their CRC-32 and rebuilt, with a warning, if damaged.
-      progress: called with (done, total) after each decoded image.
+        root: the folder that the records' paths start from.
+        records: the images, in the order of the result.
+        size: height and width in pixels.
+        resize: how, see `jxr.data.images.resize`.
+        cache: a folder for the result, one .npy file for each (images, size, resize); files there
+            are checked by their CRC-32 and rebuilt, with a warning, if damaged.
+        progress: called with (done, total) after each decoded image.
 
     Returns:
-      float32 in [0, 1], in memory, or memory-mapped and read-only with a cache.
+        float32 in [0, 1], in memory, or memory-mapped and read-only with a cache.
 
     Raises:
-      UserError: if an image cannot be read or the cache not be written.
+        UserError: if an image cannot be read or the cache not be written.
     """
     root = Path(root)
     images = decode(root, records, size, resize, progress)
@@ -76,7 +76,7 @@ def data_fingerprint(root: str | Path, records: Sequence[Record]) -> str:
     Paths count from the split folder on, so that an archive nested in more folders is the same.
 
     Raises:
-      UserError: if a file cannot be read.
+        UserError: if a file cannot be read.
     """
     root = Path(root)
 

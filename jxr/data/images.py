@@ -22,13 +22,13 @@ def read_image(path: str | Path) -> Float32[np.ndarray, "height width 1"]:
     three equal channels give exactly that channel. Transparency is ignored.
 
     Args:
-      path: a JPEG, PNG or TIFF file (or another that Pillow reads), 8 or 16 bits a channel.
+        path: a JPEG, PNG or TIFF file (or another that Pillow reads), 8 or 16 bits a channel.
 
     Returns:
-      float32 in [0, 1]: 8-bit values over 255, 16-bit greyscale values over 65,535.
+        float32 in [0, 1]: 8-bit values over 255, 16-bit greyscale values over 65,535.
 
     Raises:
-      UserError: if the file is missing, truncated, no image, or has pixels of another kind.
+        UserError: if the file is missing, truncated, no image, or has pixels of another kind.
     """
     try:
         with Image.open(path) as image:
@@ -56,14 +56,14 @@ def resize(
     """Resizes an image; the aspect ratio is not kept. All methods align half-pixel centres.
 
     Args:
-      image: any value range; the result stays within it.
-      size: (height, width) in pixels.
-      method: 'antialias', Pillow's BILINEAR: a triangle filter that widens with the reduction;
-        'bilinear', two-point interpolation without antialiasing, as in
-        `torch.nn.functional.interpolate(align_corners=False)`; 'nearest', Pillow's NEAREST.
+        image: any value range; the result stays within it.
+        size: (height, width) in pixels.
+        method: 'antialias', Pillow's BILINEAR: a triangle filter that widens with the reduction;
+            'bilinear', two-point interpolation without antialiasing, as in
+            `torch.nn.functional.interpolate(align_corners=False)`; 'nearest', Pillow's NEAREST.
 
     Returns:
-      The resized image; the very same array if it already has that size.
+        The resized image; the very same array if it already has that size.
     """
     if image.shape[:2] == size:
         return image

@@ -26,15 +26,15 @@ def batches(
     the batches go on exactly where they stopped.
 
     Args:
-      arrays: equally long along axis 0; memory maps are read row by row, never as a whole.
-      batch_size: examples a batch.
-      seed: of the order, in [0, 2^32).
-      epochs: after how many to stop; the last batch may then be smaller. None: never.
-      shuffle: False keeps the order.
-      rows: which examples to use, all if None; so that several tasks can share one big array.
+        arrays: equally long along axis 0; memory maps are read row by row, never as a whole.
+        batch_size: examples a batch.
+        seed: of the order, in [0, 2^32).
+        epochs: after how many to stop; the last batch may then be smaller. None: never.
+        shuffle: False keeps the order.
+        rows: which examples to use, all if None; so that several tasks can share one big array.
 
     Returns:
-      A Grain iterator over dicts: each array's rows, and 'example_id', int32: the row in `arrays`.
+        A Grain iterator over dicts: each array's rows, and 'example_id' (int32), the row in it.
     """
     rows = checked_rows(arrays, rows, batch_size)
 
@@ -62,13 +62,13 @@ def eval_batches(
     """Batches for evaluation: one pass in order, all of one size.
 
     Args:
-      arrays: as in `batches`.
-      batch_size: examples a batch.
-      rows: which examples to use, all if None.
+        arrays: as in `batches`.
+        batch_size: examples a batch.
+        rows: which examples to use, all if None.
 
     Returns:
-      Dicts as those of `batches`, with 'mask', float32: 1 for an example, 0 for the padding (the
-      first example, repeated) at the end of the last batch; so every example counts once.
+        Dicts as those of `batches`, with 'mask', float32: 1 for an example, 0 for the padding (the
+        first example, repeated) at the end of the last batch; so every example counts once.
     """
     rows = checked_rows(arrays, rows, batch_size)
 

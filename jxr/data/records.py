@@ -49,14 +49,14 @@ def index_folder(root: str | Path) -> tuple[Record, ...]:
     files that are not images by their suffix are ignored. No file is opened.
 
     Args:
-      root: the folder as unpacked from the Mendeley or the Kaggle archive.
+        root: the folder as unpacked from the Mendeley or the Kaggle archive.
 
     Returns:
-      The records, sorted by path.
+        The records, sorted by path.
 
     Raises:
-      UserError: if there is no such folder or layout, a class without images, an unknown class
-        folder, or a file whose name is unknown or contradicts its folder.
+        UserError: if there is no such folder or layout, a class without images, an unknown class
+            folder, or a file whose name is unknown or contradicts its folder.
     """
     root = Path(root)
     base = find_layout(root)

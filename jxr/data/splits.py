@@ -18,15 +18,15 @@ def split_by_patient(
     version of a random number generator. Test records are left out.
 
     Args:
-      records: as from `index_folder`.
-      fraction: the share of patients of each stratum to hold out, in (0, 1).
-      seed: another seed gives another split.
+        records: as from `index_folder`.
+        fraction: the share of patients of each stratum to hold out, in (0, 1).
+        seed: another seed gives another split.
 
     Returns:
-      (train, validation), each sorted by path.
+        (train, validation), each sorted by path.
 
     Raises:
-      UserError: if there are so few patients that a label is missing on one of the sides.
+        UserError: if there are so few patients that a label is missing on one of the sides.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction must be between 0 and 1, not {fraction}")

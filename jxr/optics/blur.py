@@ -28,16 +28,16 @@ def blur(
     A true convolution, so an impulse becomes the PSF itself, not its mirror image.
 
     Args:
-      images: of any float dtype and range; any number of leading batch axes.
-      psf: odd in both sizes, its centre at the middle; a unit sum keeps the brightness.
-      boundary: how the image goes on beyond its edge: 'reflect' (half-sample symmetric, the one
-        that the DCT-II diagonalises), 'zero', 'circular' or 'edge' (the nearest pixel).
+        images: of any float dtype and range; any number of leading batch axes.
+        psf: odd in both sizes, its centre at the middle; a unit sum keeps the brightness.
+        boundary: how the image goes on beyond its edge: 'reflect' (half-sample symmetric, the one
+            that the DCT-II diagonalises), 'zero', 'circular' or 'edge' (the nearest pixel).
 
     Returns:
-      The blurred images, of the shape and dtype of `images`.
+        The blurred images, of the shape and dtype of `images`.
 
     Raises:
-      ValueError: if the PSF has an even size or reaches further than the image is large.
+        ValueError: if the PSF has an even size or reaches further than the image is large.
     """
     padded = pad(images, psf.shape[0], psf.shape[1], boundary)
     kernel = psf.astype(images.dtype)
@@ -67,15 +67,15 @@ def blur_separable(
     number such as sigma, forward mode (`jax.jvp`, `jax.jacfwd`) costs as little as the blur.
 
     Args:
-      images: see `blur`.
-      profile: the one-dimensional kernel, odd in size.
-      boundary: see `blur`.
+        images: see `blur`.
+        profile: the one-dimensional kernel, odd in size.
+        boundary: see `blur`.
 
     Returns:
-      The blurred images, of the shape and dtype of `images`.
+        The blurred images, of the shape and dtype of `images`.
 
     Raises:
-      ValueError: if the profile has an even size or reaches further than the image is large.
+        ValueError: if the profile has an even size or reaches further than the image is large.
     """
     height, width, _ = images.shape[-3:]
     padded = pad(images, profile.size, profile.size, boundary)
@@ -102,18 +102,18 @@ def gaussian_blur(
     """Blurs with a Gaussian; `sigma` may be traced, so `vmap` and `grad` over it work.
 
     Args:
-      images: see `blur`.
-      sigma: the width in pixels under `convention`; 0 is the identity.
-      radius: the static radius of the kernel, see `kernel_radius`.
-      convention: see `effective_sigma`.
-      sampling: see `gaussian_profile`.
-      boundary: see `blur`.
+        images: see `blur`.
+        sigma: the width in pixels under `convention`; 0 is the identity.
+        radius: the static radius of the kernel, see `kernel_radius`.
+        convention: see `effective_sigma`.
+        sampling: see `gaussian_profile`.
+        boundary: see `blur`.
 
     Returns:
-      The blurred images, of the shape and dtype of `images`.
+        The blurred images, of the shape and dtype of `images`.
 
     Raises:
-      ValueError: if the radius is larger than the image.
+        ValueError: if the radius is larger than the image.
     """
     profile = gaussian_profile(sigma, radius=radius, convention=convention, sampling=sampling)
     return blur_separable(images, profile, boundary=boundary)

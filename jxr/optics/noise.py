@@ -17,12 +17,12 @@ def add_gaussian_noise(
     inverts, so the result may leave [0, 1]; `quantise` clips, as a detector does.
 
     Args:
-      key: a key used for nothing else.
-      images: in [0, 1].
-      std: the standard deviation on the same scale; 0 is the identity. May be traced.
+        key: a key used for nothing else.
+        images: in [0, 1].
+        std: the standard deviation on the same scale; 0 is the identity. May be traced.
 
     Returns:
-      The noisy images, of the shape and dtype of `images`.
+        The noisy images, of the shape and dtype of `images`.
     """
     noise = jax.random.normal(key, images.shape, images.dtype)
     return images + jnp.asarray(std, images.dtype) * noise
@@ -34,14 +34,14 @@ def quantise(images: Float[Array, "*shape"], *, bits: int = 8) -> Float[Array, "
     Halves round to even. The gradient is zero everywhere.
 
     Args:
-      images: of any range.
-      bits: the depth, 1 to 16.
+        images: of any range.
+        bits: the depth, 1 to 16.
 
     Returns:
-      The quantised images in [0, 1], of the shape and dtype of `images`.
+        The quantised images in [0, 1], of the shape and dtype of `images`.
 
     Raises:
-      ValueError: if bits is not between 1 and 16.
+        ValueError: if bits is not between 1 and 16.
     """
     if not 1 <= bits <= 16:
         raise ValueError(f"bits must be between 1 and 16, not {bits}")

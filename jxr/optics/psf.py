@@ -23,12 +23,12 @@ def effective_sigma(sigma: Scalar, convention: Convention = "standard") -> Scala
     """Returns the true standard deviation of the Gaussian that `sigma` names.
 
     Args:
-      sigma: the width in pixels; may be traced.
-      convention: 'standard' for exp(-r^2 / (2 sigma^2)), 'report' for exp(-r^2 / sigma^2), whose
-        standard deviation along each axis is sigma / sqrt(2).
+        sigma: the width in pixels; may be traced.
+        convention: 'standard' for exp(-r^2 / (2 sigma^2)), 'report' for exp(-r^2 / sigma^2), whose
+            standard deviation along each axis is sigma / sqrt(2).
 
     Returns:
-      The standard deviation along each axis, in pixels.
+        The standard deviation along each axis, in pixels.
     """
     return sigma * STD_PER_SIGMA[convention]
 
@@ -40,14 +40,14 @@ def kernel_radius(sigma: float | int, convention: Convention = "standard") -> in
     for a sweep over sigma take the radius of the largest.
 
     Args:
-      sigma: the width in pixels, finite and not negative.
-      convention: see `effective_sigma`.
+        sigma: the width in pixels, finite and not negative.
+        convention: see `effective_sigma`.
 
     Returns:
-      max(1, ceil(4 effective sigma)), in pixels; the kernel has 2 radius + 1 taps.
+        max(1, ceil(4 effective sigma)), in pixels; the kernel has 2 radius + 1 taps.
 
     Raises:
-      ValueError: if sigma is negative or not finite.
+        ValueError: if sigma is negative or not finite.
     """
     if not (math.isfinite(sigma) and sigma >= 0):
         raise ValueError(f"sigma must be finite and >= 0, not {sigma}")
@@ -69,18 +69,18 @@ def gaussian_profile(
     where the continuous Gaussian has 0.64; at 0.1 both are the identity and the truth is 0.95.
 
     Args:
-      sigma: the width in pixels, >= 0; may be traced, so `vmap` and `grad` work.
-      radius: the static radius in pixels, see `kernel_radius`.
-      convention: see `effective_sigma`.
-      sampling: 'point' takes the density at the pixel centres; 'integrated' integrates it over
-        each pixel, by differences of the error function.
+        sigma: the width in pixels, >= 0; may be traced, so `vmap` and `grad` work.
+        radius: the static radius in pixels, see `kernel_radius`.
+        convention: see `effective_sigma`.
+        sampling: 'point' takes the density at the pixel centres; 'integrated' integrates it over
+            each pixel, by differences of the error function.
 
     Returns:
-      The weights, size = 2 radius + 1, symmetric, in sigma's dtype (float32 for a plain number,
-      float64 under `jax.enable_x64`).
+        The weights, size = 2 radius + 1, symmetric, in sigma's dtype (float32 for a plain number,
+        float64 under `jax.enable_x64`).
 
     Raises:
-      ValueError: if radius is negative or sampling is unknown.
+        ValueError: if radius is negative or sampling is unknown.
     """
     if radius < 0:
         raise ValueError(f"radius must be >= 0, not {radius}")

@@ -20,13 +20,13 @@ def transfer_function(
     Comput. 21 (1999), doi:10.1137/S1064827598341384.
 
     Args:
-      profile: the one-dimensional kernel, odd in size and symmetric.
-      height: of the images, in pixels.
-      width: of the images, in pixels.
+        profile: the one-dimensional kernel, odd in size and symmetric.
+        height: of the images, in pixels.
+        width: of the images, in pixels.
 
     Returns:
-      The eigenvalue of each pair of frequencies, in the dtype of `profile`; 1 at [0, 0] for a
-      kernel of unit sum.
+        The eigenvalue of each pair of frequencies, in the dtype of `profile`; 1 at [0, 0] for a
+        kernel of unit sum.
     """
     offsets = np.arange(profile.size) - profile.size // 2
 
@@ -56,12 +56,12 @@ def wiener(
     float64, under `jax.enable_x64`. Images of 8 bits or with noise lose nothing in float32.
 
     Args:
-      blurred: float32 or float64, which is kept; any leading batch axes.
-      profile: the one-dimensional kernel of the blur, odd in size and symmetric.
-      noise_to_signal: the ratio of noise power to signal power, > 0; may be traced.
+        blurred: float32 or float64, which is kept; any leading batch axes.
+        profile: the one-dimensional kernel of the blur, odd in size and symmetric.
+        noise_to_signal: the ratio of noise power to signal power, > 0; may be traced.
 
     Returns:
-      The restored images, of the shape and dtype of `blurred`, not clipped.
+        The restored images, of the shape and dtype of `blurred`, not clipped.
     """
     height, width, _ = blurred.shape[-3:]
     d = transfer_function(profile.astype(blurred.dtype), height, width)[..., None]
@@ -83,13 +83,13 @@ def choose_noise_to_signal(
     pass over the coefficients.
 
     Args:
-      blurred: the images to restore.
-      originals: what they were before the blur.
-      profile: see `wiener`.
-      candidates: the ratios to try, each > 0.
+        blurred: the images to restore.
+        originals: what they were before the blur.
+        profile: see `wiener`.
+        candidates: the ratios to try, each > 0.
 
     Returns:
-      The best ratio, and the mean squared error of every candidate.
+        The best ratio, and the mean squared error of every candidate.
     """
     _, height, width, _ = blurred.shape
     d = transfer_function(profile.astype(blurred.dtype), height, width)[..., None]
