@@ -88,16 +88,24 @@ def fit(
         )
     key = jax.random.key(seed)
     run_key = jax.device_put(rng.stream(key, "train"), replicated)
-    init = jax.jit(lambda init_key: init_state(task, optimizer, init_key), out_shardings=replicated)
-    state: TrainState = init(rng.stream(key, "init"))
     train_step = jax.jit(make_train_step(task, optimizer), donate_argnums=0)
+
+    def init() -> TrainState:
+        return init_state(task, optimizer, rng.stream(key, "init"))
 
     directory.mkdir(parents=True, exist_ok=True)
     stop = _StopRequest()
     with Checkpoints(directory / "checkpoints") as checkpoints, stop:
         start = 0
-        if checkpoints.latest_step() is not None:
-            state, position = checkpoints.restore(state)
+        if checkpoints.latest_step() is None:
+            state = jax.jit(init, out_shardings=replicated)()
+        else:
+            # Only shapes: drawing initial values that are thrown away takes half a minute.
+            template = jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated),
+                jax.eval_shape(init),
+            )
+            state, position = checkpoints.restore(template)
             batches.set_state(position)
             start = int(state.step)
             logging.info("%s: resumed at step %d of %d", title, start, steps)
@@ -109,15 +117,13 @@ def fit(
         ):
             losses: list[Array] = []
             for step in range(start, steps + 1):
-                if (
-                    step == steps
-                    or stop.requested
-                    or (step > start and step % schedule.checkpoint_every == 0)
-                ):
+                stopping = stop.requested  # read once: a signal may come at any moment
+                due = step > start and step % schedule.checkpoint_every == 0
+                if due or stopping or step == steps:
                     checkpoints.save(step, state, batches.get_state())
                 if step == steps:
                     break
-                if stop.requested:
+                if stopping:
                     raise Stopped(
                         f"{title}: stopped at step {step} of {steps}, saved; run again to go on"
                     )
