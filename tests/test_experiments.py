@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -190,3 +191,36 @@ def test_checkpoint_of_another_model(tiny_images, tmp_path):
     (tmp_path / "run" / "config.json").unlink()
     line = the_error(restorer_call(tmp_path, data, *TINY, "--config.unet.width=4"))
     assert "checkpoint of another model" in line
+
+
+@pytest.mark.resume
+def test_sigterm_saves_and_the_same_command_goes_on(tiny_images, tmp_path):
+    data = f"--config.data.path={tiny_images}"
+    steps = ("--config.unet.schedule.epochs=60", "--config.unet.schedule.log_every=1")
+    command = [
+        sys.executable,
+        "-m",
+        "experiments.train_restorer",
+        "--config=ml_collections_configs/restorer.py:cpu",
+        f"--workdir={tmp_path / 'run'}",
+        f"--cache={tmp_path / 'cache'}",
+        data,
+        *TINY,
+        *steps,
+    ]
+    running = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "JAX_PLATFORMS": "cpu"}, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "step 3 of" in line:
+            running.send_signal(signal.SIGTERM)
+            break
+    rest = running.stderr.read()
+    running.stderr.close()
+    assert running.wait() == 128 + signal.SIGTERM, rest
+    assert "saved; run again to go on" in rest
+    again = restorer_call(tmp_path, data, *TINY, *steps)
+    assert again.returncode == 0, again.stderr
+    assert "resumed at step" in again.stderr
