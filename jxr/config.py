@@ -110,6 +110,7 @@ class UNetConfig:
 
     width: int = 64  # channels of the first level
     depth: int = 4  # times that the resolution is halved
+    channels: Literal[1, 3] = 1  # 3: three equal channels, as the report's images have
     residual: bool = False  # predict the difference to the input instead of the image
     crop: int = 0  # side of the training crops in pixels; 0: whole images
     schedule: ScheduleConfig = ScheduleConfig(epochs=30, batch_size=16)

@@ -63,6 +63,7 @@ def unet_recipe(config: UNetConfig) -> str:
     """Returns what marks this U-Net's training, such as `width16-depth4-crop112-epochs5`."""
     parts = [f"width{config.width}", f"depth{config.depth}"]
     parts += [f"crop{config.crop}"] if config.crop else []
+    parts += [f"channels{config.channels}"] if config.channels > 1 else []
     parts += ["residual"] if config.residual else []
     return "-".join([*parts, f"epochs{config.schedule.epochs}"])
 
@@ -71,7 +72,12 @@ def unet_restorer(config: UNetConfig, params: Any) -> Restorer:
     """Returns blurred -> restored, both batches of images on the device, clipped to [0, 1]."""
     build = build_unet(config)
     graphdef, _ = split(nnx.eval_shape(lambda: build(jax.random.key(0))))
-    restore = jax.jit(lambda params, images: jnp.clip(apply(graphdef, params, images), 0, 1))
+
+    @jax.jit
+    def restore(params: Any, images: Array) -> Array:
+        restored = apply(graphdef, params, jnp.repeat(images, config.channels, axis=-1))
+        return jnp.clip(restored.mean(axis=-1, keepdims=True), 0, 1)
+
     return lambda images: restore(params, images)
 
 

@@ -27,12 +27,13 @@ def build_head(config: HeadConfig, in_features: int) -> Callable[[Key[Array, ""]
 
 
 def build_unet(config: UNetConfig) -> Callable[[Key[Array, ""]], UNet]:
-    """Returns key -> freshly initialised one-channel U-Net."""
+    """Returns key -> freshly initialised U-Net."""
 
     def build(key: Key[Array, ""]) -> UNet:
         return UNet(
             width=config.width,
             depth=config.depth,
+            channels=config.channels,
             residual=config.residual,
             rngs=nnx.Rngs(params=key),
         )
@@ -70,10 +71,10 @@ def restorer_task(config: UNetConfig, blur: BlurConfig) -> Task:
         blurred = blurred_images(originals, batch["example_id"], rng.stream(key, "noise"), blur)
         if config.crop:
             corner_keys = rng.per_example(rng.stream(key, "crop"), batch["example_id"])
-            pairs = jnp.concatenate([blurred, originals], axis=-1)
-            pairs = jax.vmap(random_crop, in_axes=(0, 0, None))(corner_keys, pairs, config.crop)
-            blurred, originals = pairs[..., :1], pairs[..., 1:]
-        restored = apply(graphdef, params, blurred)
+            crop = jax.vmap(random_crop, in_axes=(0, 0, None))
+            blurred = crop(corner_keys, blurred, config.crop)
+            originals = crop(corner_keys, originals, config.crop)
+        restored = apply(graphdef, params, jnp.repeat(blurred, config.channels, axis=-1))
         return jnp.square(restored - originals).mean(axis=(1, 2, 3))
 
     return Task(init=lambda key: split(build(key))[1], losses=losses)

@@ -9,6 +9,7 @@ import pytest
 from jxr import rng
 from jxr.config import BlurConfig, HeadConfig, UNetConfig
 from jxr.optics import gaussian_blur
+from jxr.studies.restorers import unet_restorer
 from jxr.training.step import init_state, make_train_step
 from jxr.training.tasks import blurred_images, classifier_task, random_crop, restorer_task
 
@@ -79,6 +80,23 @@ def test_restorer_loss_is_the_mean_squared_error_to_the_original():
     losses = task.losses(task.init(jax.random.key(0)), batch, jax.random.key(1))
     lost = np.square(np.asarray(gaussian_blur(images, 2.0, radius=8), np.float64) - images)
     np.testing.assert_allclose(losses, lost.mean(axis=(1, 2, 3)), rtol=1e-5)
+
+
+def test_three_equal_channels_go_through_a_network_of_three():
+    config = UNetConfig(width=4, depth=2, residual=True, channels=3)
+    task = restorer_task(config, BlurConfig(sigma=2.0))
+    params = task.init(jax.random.key(0))
+    assert params["down0"]["conv1"]["kernel"].shape == (3, 3, 3, 4)
+    assert params["head"]["bias"].shape == (3,)
+    images = jnp.asarray(np.random.default_rng(0).random((2, 32, 32, 1), np.float32))
+    batch = on_device(image=images, example_id=np.arange(2, dtype=np.int32))
+    losses = task.losses(params, batch, jax.random.key(1))
+    lost = np.square(np.asarray(gaussian_blur(images, 2.0, radius=8), np.float64) - images)
+    np.testing.assert_allclose(losses, lost.mean(axis=(1, 2, 3)), rtol=1e-5)
+    # Different outputs of the three channels are averaged: one image comes back.
+    params["head"]["bias"] = jnp.array([0.01, 0.02, 0.06])
+    restored = unet_restorer(config, params)(np.asarray(images))
+    np.testing.assert_allclose(restored, np.clip(images + 0.03, 0, 1), atol=1e-6)
 
 
 def test_crops_are_places_of_the_image_and_reach_all_of_them():
