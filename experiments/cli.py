@@ -1,6 +1,5 @@
 """What all entry points share: their flags, and one line for a user's mistake."""
 
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,6 @@ from jxr.errors import UserError
 
 ConfigT = TypeVar("ConfigT")
 USER_ERROR = 2
-STOPPED = 128 + signal.SIGTERM  # what a shell reports for a process that SIGTERM ended
 
 CACHE = flags.DEFINE_string(
     "cache", "runs/cache", "Folder of decoded images and features, which runs share."
@@ -73,10 +71,12 @@ def _guarded(main: Callable[[], None]) -> None:
         _fail(error)
     except Stopped as stopped:
         logging.info("%s", stopped)
-        sys.exit(STOPPED)
+        sys.exit(128 + stopped.signum)  # what a shell reports for a process that a signal ended
 
 
 def _fail(error: Exception) -> NoReturn:
-    message = " ".join(str(error.args[0] if error.args else error).split())
+    # A KeyError's own text is the repr of its message.
+    text = error.args[0] if isinstance(error, KeyError) else error
+    message = " ".join(str(text).split())
     print(f"error: {message}", file=sys.stderr)
     sys.exit(USER_ERROR)

@@ -18,15 +18,18 @@ flags.adopt_module_key_flags(cli)
 
 def main() -> None:
     """Prints the scores and writes them into the run directory."""
-    from jxr.reporting import classification_table, restoration_table, to_markdown
+    from jxr.reporting import classification_table, restoration_table, to_markdown, without
     from jxr.studies.runs import evaluate
 
     workdir, cache = cli.folders()
     results = evaluate(workdir, cache, PART.value)
     if "classification" in results:
-        print(to_markdown(classification_table(results["classification"])))
+        table = classification_table(results["classification"])
     else:
-        print(to_markdown(restoration_table(results["restoration"])))
+        table = restoration_table(results["restoration"])
+    if PART.value != "test":  # the report's numbers are of test images
+        table = without(table, {"Report", "Report's MSE"})
+    print(to_markdown(table))
     print(f"results: {workdir / PART.value}.json")
 
 

@@ -126,6 +126,12 @@ class UNetConfig:
             )
 
 
+def check_seed(seed: int) -> None:
+    """Raises UserError for a seed that the data pipeline could not take."""
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed is {seed}: give a number from 0 to 2^32 - 1")
+
+
 @dataclasses.dataclass(frozen=True)
 class ClassifierRun:
     """One head: one task, one blur setting, one seed."""
@@ -138,6 +144,9 @@ class ClassifierRun:
     blur: BlurConfig = BlurConfig()
     head: HeadConfig = HeadConfig()
 
+    def __post_init__(self):
+        check_seed(self.seed)
+
 
 @dataclasses.dataclass(frozen=True)
 class RestorerRun:
@@ -147,6 +156,9 @@ class RestorerRun:
     data: DataConfig = DataConfig()
     blur: BlurConfig = BlurConfig()
     unet: UNetConfig = UNetConfig()
+
+    def __post_init__(self):
+        check_seed(self.seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,8 +180,10 @@ class ReproduceConfig:
     unet: UNetConfig = UNetConfig()
 
     def __post_init__(self):
-        if not self.seeds:
-            raise UserError("seeds is empty: give at least one, such as (0,)")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"seeds is {self.seeds}: give at least one, each once, such as (0, 1)")
+        for seed in (*self.seeds, self.restorer_seed):
+            check_seed(seed)
         if self.bootstrap_samples < 100:
             raise UserError(f"bootstrap_samples is {self.bootstrap_samples}: give 100 or more")
         if self.blur not in self.restoration_blurs():

@@ -109,6 +109,18 @@ def test_classification_blur_needs_a_restorer_of_its_own():
         ReproduceConfig(sigmas=(1.0,))
 
 
+@pytest.mark.parametrize("seeds", [(), (0, 0), (-1,), (2**32,)])
+def test_impossible_seeds_are_refused(seeds):
+    with pytest.raises(UserError, match="seed"):
+        ReproduceConfig(seeds=seeds)
+
+
+@pytest.mark.parametrize("kind", [ClassifierRun, RestorerRun])
+def test_negative_seed_of_a_single_run_is_refused(kind):
+    with pytest.raises(UserError, match="seed is -1"):
+        kind(seed=-1)
+
+
 def test_every_restoration_setting_is_listed_once():
     settings = [(blur.sigma, blur.convention) for blur in ReproduceConfig().restoration_blurs()]
     assert settings == [(1.0, "standard"), (1.0, "report"), (2.0, "standard"), (2.0, "report")]

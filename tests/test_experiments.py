@@ -1,5 +1,6 @@
 """The commands as users call them: every config runs, every mistake is one line and status 2."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -58,6 +59,14 @@ def test_every_classifier_config_trains_and_evaluates(name, tiny_images, tmp_pat
     assert {row["test_on"] for row in results["classification"]} == {"original", "blurred"}
     assert all(row["train_on"] == run.train_on for row in results["classification"])
     assert json.loads((tmp_path / "run" / "validation.json").read_text()) == results
+
+
+def test_a_boundary_without_a_wiener_filter_can_be_trained_and_evaluated(tiny_images, tmp_path):
+    run = tiny(restorer.RUNS["cpu"], tiny_images)
+    run = dataclasses.replace(run, blur=dataclasses.replace(run.blur, boundary="zero"))
+    train_restorer(run, tmp_path / "run", tmp_path / "cache")
+    results = evaluate(tmp_path / "run", tmp_path / "cache", "validation")
+    assert [row["method"] for row in results["restoration"]] == ["none", "unet"]
 
 
 @pytest.mark.parametrize("name", restorer.RUNS)
@@ -125,6 +134,25 @@ def test_wrong_type(tmp_path):
 
 def test_impossible_sigma(tmp_path):
     assert "blur.sigma is -1.0" in the_error(restorer_call(tmp_path, "--config.blur.sigma=-1"))
+
+
+def test_sigma_that_is_too_large_for_the_image(tiny_images, tmp_path):
+    data = f"--config.data.path={tiny_images}"
+    line = the_error(restorer_call(tmp_path, data, "--config.blur.sigma=60"))
+    assert "blur.sigma 60 needs a kernel of radius 240" in line
+
+
+def test_batch_that_is_larger_than_the_training_set(tiny_images, tmp_path):
+    data = f"--config.data.path={tiny_images}"
+    large = "--config.unet.schedule.batch_size=1000"
+    assert "not one step" in the_error(restorer_call(tmp_path, data, *TINY, large))
+
+
+def test_cache_that_is_a_file(tiny_images, tmp_path):
+    (tmp_path / "file").write_text("")
+    data = f"--config.data.path={tiny_images}"
+    cache = f"--cache={tmp_path / 'file'}"
+    assert str(tmp_path / "file") in the_error(restorer_call(tmp_path, data, *TINY, cache))
 
 
 def test_unknown_config_name(tmp_path):

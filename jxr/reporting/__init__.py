@@ -17,6 +17,7 @@ from jxr.reporting.tables import (
     restoration_table,
     summary,
     to_markdown,
+    without,
 )
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "summary",
     "table1_figure",
     "to_markdown",
+    "without",
     "write_figures",
     "write_page",
     "write_report",

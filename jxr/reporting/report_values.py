@@ -29,14 +29,15 @@ def published_accuracy(row: Row) -> float | None:
         row: a row of results.json.
 
     Returns:
-        The accuracy where the report ran the same thing: the same task and images, no noise,
-        sigma 2 in either convention (the report's words and its formula disagree) where blur is
-        in play, and the U-Net where images are recovered. Otherwise None.
+        The accuracy where the report ran the same thing: the same task and images, no noise or
+        rounding, sigma 2 in either convention (the report's words and its formula disagree) where
+        blur is in play, and the U-Net where images are recovered. Otherwise None.
     """
     value = ACCURACY.get((row["task"], row["train_on"], row["test_on"]))
     if only_originals(row):
         return value
-    same_blur = row["sigma"] == SIGMA and not row["noise"]
+    plain = not row["noise"] and row["input_precision"] == "float32"
+    same_blur = row["sigma"] == SIGMA and plain
     return value if same_blur and row["restorer"] in (None, "unet") else None
 
 

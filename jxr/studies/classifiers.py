@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float, Int
 
-from jxr.config import BlurConfig, HeadConfig
+from jxr.config import BlurConfig, HeadConfig, WeightsConfig
 from jxr.data import Record, batches
 from jxr.errors import UserError
 from jxr.evaluation import accuracy, auc, mcnemar, roc, score, seed_mean_interval
@@ -49,6 +49,14 @@ def examples(
     if len(set(labels.tolist())) < 2:
         raise UserError(f"{task}: one of the two classes has no images in this part of the data")
     return Examples(rows, labels)
+
+
+def head_recipe(config: HeadConfig, weights: WeightsConfig) -> str:
+    """Returns `report` for the report's protocol, and else what marks this one."""
+    if config == HeadConfig() and weights.kind == "imagenet":
+        return "report"
+    hidden = "-".join(map(str, config.hidden))
+    return f"{weights.kind}-head{hidden}-dropout{config.dropout:g}-epochs{config.schedule.epochs}"
 
 
 def train_head(

@@ -37,6 +37,10 @@ class Dataset:
     test: Int[np.ndarray, " test"]
     fingerprint: str
 
+    def part(self, name: str) -> Int[np.ndarray, " rows"]:
+        """Returns the rows of `train`, `validation` or `test`."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+
 
 def log_progress(done: int, total: int) -> None:
     """Says every thousand images how far decoding is."""
@@ -57,7 +61,6 @@ def load_dataset(config: DataConfig, cache: Path) -> Dataset:
     note = check_counts(records)
     if note:
         logging.warning("%s", note)
-    cache.mkdir(parents=True, exist_ok=True)
     images = load_images(
         root,
         records,

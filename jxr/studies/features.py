@@ -1,11 +1,14 @@
 """Features of the frozen VGG-16, computed once for each blur setting and kept on disk."""
 
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +18,17 @@ from absl import logging
 from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
+from jxr import rng
 from jxr.config import BlurConfig, WeightsConfig
 from jxr.data import eval_batches
+from jxr.errors import UserError
 from jxr.models.vgg16 import extract, graphdef
 from jxr.models.vgg16_weights import fetch, fingerprint, load_keras_notop, random_weights
 from jxr.studies.dataset import Dataset
+from jxr.studies.workdir import write_json
 from jxr.training.tasks import blurred_images
 
+VERSION = 1  # raised when the features of the same images change
 BATCH = 16  # images; fastest or near it on CPUs, and small enough for any accelerator
 
 Transform = Callable[[Array, Array], Array]
@@ -67,11 +74,51 @@ def cached_features(
         transform: (images, row numbers) -> images in [0, 1], jitted with the network, for example
             the blur. None: the images as they are.
     """
-    source = {**source, "weights": backbone.fingerprint, "shape": list(images.shape)}
+    source = {
+        **source,
+        "version": VERSION,
+        "weights": backbone.fingerprint,
+        "shape": list(images.shape),
+        "platform": jax.default_backend(),  # accelerators multiply at lower precision
+    }
     text = json.dumps(source, sort_keys=True)
     path = cache / f"features-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npy"
-    if path.exists():
-        return np.load(path, mmap_mode="r")
+    if not path.exists():
+        with exclusive(path.with_suffix(".lock"), title):
+            if not path.exists():
+                extract_to(path, backbone, images, title, transform)
+                write_json(path.with_suffix(".json"), source)
+    return np.load(path, mmap_mode="r")
+
+
+@contextmanager
+def exclusive(path: Path, title: str) -> Iterator[None]:
+    """Holds a lock file, which the system lets go of however the process ends.
+
+    Raises:
+        UserError: another process holds it, or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError as error:
+        raise UserError(
+            f"{title}: another run is computing them ({path}): wait for it, or give another --cache"
+        ) from error
+    except PermissionError as error:
+        raise UserError(f"{path}: cannot write here: give another --cache") from error
+
+
+def extract_to(
+    path: Path,
+    backbone: Backbone,
+    images: Float[np.ndarray, "n height width 1"],
+    title: str,
+    transform: Transform | None,
+) -> None:
+    """Computes the features into `path`, by way of a partial file that a later call continues."""
 
     def forward(params: Any, batch: Array, rows: Int[Array, " batch"]) -> Float[Array, "batch f"]:
         degraded = batch if transform is None else transform(batch, rows)
@@ -85,6 +132,9 @@ def cached_features(
     if partial.exists() and progress.exists():
         done = json.loads(progress.read_text())["rows"]
         logging.info("%s: features resumed at image %d of %d", title, done, len(images))
+    else:
+        progress.unlink(missing_ok=True)
+        require_space(path.parent, 4 * shape[0] * shape[1])
     mode = "r+" if done else "w+"
     features = np.lib.format.open_memmap(partial, mode=mode, dtype=np.float32, shape=shape)
     quiet = not sys.stderr.isatty()
@@ -101,13 +151,21 @@ def cached_features(
             if number % 20 == 19:
                 features.flush()
                 finished = int(rows[kept][-1]) + 1
-                progress.write_text(json.dumps({"rows": finished}))
+                write_json(progress, {"rows": finished})
                 logging.info("%s: %d of %d images", title, finished, len(images))
     features.flush()
-    path.with_suffix(".json").write_text(text)
-    os.replace(partial, path)
     progress.unlink(missing_ok=True)
-    return np.load(path, mmap_mode="r")
+    os.replace(partial, path)
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raises UserError if `folder` cannot take `needed` more bytes."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            f"{folder}: {needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free: make room, or give"
+            " another --cache"
+        )
 
 
 def dataset_features(
@@ -129,7 +187,7 @@ def dataset_features(
         blur: The blur setting; None for the original images.
         seed: Of the noise, if the setting has any.
     """
-    key = jax.random.key(seed)
+    key = rng.stream(jax.random.key(seed), "noise")
 
     def transform(images: Array, rows: Array) -> Array:
         return images if blur is None else blurred_images(images, rows, key, blur)

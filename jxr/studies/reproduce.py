@@ -14,13 +14,13 @@ import numpy as np
 from absl import logging
 
 from jxr.config import BlurConfig, ReproduceConfig, RestorerRun
-from jxr.errors import UserError
 from jxr.provenance import provenance
 from jxr.studies.classifiers import (
     TASKS,
     Examples,
     classification_row,
     examples,
+    head_recipe,
     load_head,
     paired_row,
     predict,
@@ -30,6 +30,9 @@ from jxr.studies.classifiers import (
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import Backbone, cached_features, dataset_features, load_backbone
 from jxr.studies.restorers import (
+    check_blur,
+    check_reflect,
+    check_unet,
     degraded_images,
     in_batches,
     load_unet,
@@ -56,54 +59,35 @@ def reproduce(config: ReproduceConfig, workdir: Path, cache: Path) -> dict[str, 
         UserError: a mistake in the config, the images or the weights; results that were there
             before stay as they are.
     """
-    claim(workdir, config)
-    stages = Stages(workdir / "stages")
-    with stages.timed("data"):
-        dataset = load_dataset(config.data, cache)
+    for blur in config.restoration_blurs():
+        check_blur(blur, config.data.size)
+        check_reflect(blur)
+    check_unet(config.unet, config.data.size)
+    dataset = load_dataset(config.data, cache)
+    for task in TASKS:
+        for part in (dataset.train, dataset.test):
+            examples(task, dataset.records, part)
     backbone = load_backbone(config.weights)
     fingerprints = {"data": dataset.fingerprint, "weights": backbone.fingerprint}
-    before = stages.run("fingerprints", lambda: fingerprints)
-    if before != fingerprints:
-        changed = ", ".join(key for key in before if before[key] != fingerprints[key])
-        raise UserError(f"{workdir} was made with other {changed}: give another --workdir")
+    claim(workdir, config, **fingerprints)
+    stages = Stages(workdir / "stages")
 
-    features = {}
-    for name, blur in (("original", None), ("blurred", config.blur)):
-        with stages.timed(f"features-{name}"):
-            features[name] = dataset_features(
-                backbone,
-                dataset,
-                cache,
-                resize=config.data.resize,
-                blur=blur,
-                seed=config.restorer_seed,
-            )
     restoration = []
     for blur in config.restoration_blurs():
         restoration += stages.run(
             f"restoration-{blur_name(blur)}",
             partial(restoration_stage, config, blur, dataset, workdir),
         )
-    for name in RESTORERS:
-        with stages.timed(f"features-{name}"):
-            features[name] = recovered_features(name, config, dataset, backbone, workdir, cache)
-    for task in TASKS:
-        for train_on in TRAIN_ON:
-            for seed in config.seeds:
-                name = head_name(task, train_on, seed)
-                with stages.timed("heads"):
-                    train_head(
-                        config.head,
-                        features[train_on],
-                        examples(task, dataset.records, dataset.train),
-                        seed=seed,
-                        directory=workdir / name,
-                        title=name,
-                    )
-    tables = stages.run("scores", lambda: score_stage(config, dataset, features, workdir))
-    origin = provenance(config, **fingerprints)
+    tables = stages.run(
+        "classification",
+        partial(classification_stage, config, dataset, backbone, workdir, cache, stages),
+    )
     results = {
-        "provenance": {**origin, "stage_seconds": stages.seconds()},
+        "provenance": {
+            **provenance(config, **fingerprints),
+            "stage_seconds": stages.seconds(),
+            "stage_commits": stages.commits(),
+        },
         **tables,
         "restoration": restoration,
     }
@@ -169,16 +153,55 @@ def recovered_features(
     return cached_features(backbone, restored, cache, title=f"{name} features", source=source)
 
 
-def matrix(restorers: tuple[str, ...] = RESTORERS) -> Iterator[tuple[str, str, str | None]]:
+def matrix() -> Iterator[tuple[str, str, str | None]]:
     """Yields (train_on, test_on, restorer): what the report compares and the rest of the grid."""
     for train_on in TRAIN_ON:
         for test_on in ("original", "blurred"):
             yield train_on, test_on, None
-        for restorer in restorers:
+        for restorer in RESTORERS:
             yield train_on, "recovered", restorer
 
 
-def score_stage(
+def classification_stage(
+    config: ReproduceConfig,
+    dataset: Dataset,
+    backbone: Backbone,
+    workdir: Path,
+    cache: Path,
+    stages: Stages,
+) -> dict[str, Any]:
+    """Features, heads, and the scores of every head on every kind of test images."""
+    features = {}
+    for name, blur in (("original", None), ("blurred", config.blur)):
+        with stages.timed(f"features-{name}"):
+            features[name] = dataset_features(
+                backbone,
+                dataset,
+                cache,
+                resize=config.data.resize,
+                blur=blur,
+                seed=config.restorer_seed,
+            )
+    for name in RESTORERS:
+        with stages.timed(f"features-{name}"):
+            features[name] = recovered_features(name, config, dataset, backbone, workdir, cache)
+    for task in TASKS:
+        for train_on in TRAIN_ON:
+            for seed in config.seeds:
+                name = head_name(task, train_on, seed)
+                with stages.timed("heads"):
+                    train_head(
+                        config.head,
+                        features[train_on],
+                        examples(task, dataset.records, dataset.train),
+                        seed=seed,
+                        directory=workdir / name,
+                        title=name,
+                    )
+    return score_tables(config, dataset, features, workdir)
+
+
+def score_tables(
     config: ReproduceConfig, dataset: Dataset, features: dict[str, np.ndarray], workdir: Path
 ) -> dict[str, Any]:
     """Predicts all test images with every head, saves the probabilities, and returns the tables."""
@@ -189,7 +212,7 @@ def score_stage(
         for (train_on, test_on, restorer), values in probabilities.items():
             identity: dict[str, Any] = {
                 "task": task,
-                "recipe": "report",
+                "recipe": head_recipe(config.head, config.weights),
                 "train_on": train_on,
                 "test_on": test_on,
                 "restorer": restorer,

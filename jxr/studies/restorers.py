@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from jxr import rng
 from jxr.config import BlurConfig, RestorerRun, UNetConfig
 from jxr.data import batches, eval_batches
 from jxr.errors import UserError
@@ -32,14 +33,32 @@ Images = Float[np.ndarray, "n height width 1"]
 Restorer = Callable[[np.ndarray], Array | np.ndarray]
 
 
+def check_blur(blur: BlurConfig, size: int) -> None:
+    """Raises UserError if images of `size` pixels are too small for the blur."""
+    radius = kernel_radius(blur.sigma, blur.convention)
+    if radius > size:
+        raise UserError(
+            f"blur.sigma {blur.sigma:g} needs a kernel of radius {radius}, more than the image's"
+            f" {size} pixels: lower blur.sigma, or raise data.size"
+        )
+
+
+def check_unet(config: UNetConfig, size: int) -> None:
+    """Raises UserError if the U-Net cannot take images of `size` pixels."""
+    if config.crop > size:
+        raise UserError(f"unet.crop {config.crop} is more than data.size {size}: lower it")
+    if size % 2**config.depth:
+        raise UserError(f"data.size {size} cannot be halved {config.depth} times: lower unet.depth")
+
+
+def check_reflect(blur: BlurConfig) -> None:
+    """Raises UserError if the blur is not the one that the cosine transform diagonalises."""
+    if blur.boundary != "reflect":
+        raise UserError(f"blur.boundary '{blur.boundary}': the Wiener filter needs 'reflect'")
+
+
 def train_unet(run: RestorerRun, dataset: Dataset, directory: Path, title: str) -> Any:
     """Trains the U-Net of one blur setting, or goes on with it; returns its parameters."""
-    if run.unet.crop > run.data.size:
-        raise UserError(f"unet.crop {run.unet.crop} is larger than data.size {run.data.size}")
-    if run.data.size % 2**run.unet.depth:
-        raise UserError(
-            f"data.size {run.data.size} cannot be halved {run.unet.depth} times: lower unet.depth"
-        )
     schedule = run.unet.schedule
     steps = schedule.epochs * len(dataset.train) // schedule.batch_size
     iterator = batches(
@@ -101,8 +120,7 @@ def wiener_restorer(blur: BlurConfig, dataset: Dataset, seed: int) -> Restorer:
     Raises:
         UserError: the boundary is not `reflect`, which the cosine transform stands for.
     """
-    if blur.boundary != "reflect":
-        raise UserError(f"blur.boundary '{blur.boundary}': the Wiener filter here needs 'reflect'")
+    check_reflect(blur)
     radius = kernel_radius(blur.sigma, blur.convention)
     # The very kernel that blurred the images, rounded as it was.
     profile = np.asarray(
@@ -111,7 +129,9 @@ def wiener_restorer(blur: BlurConfig, dataset: Dataset, seed: int) -> Restorer:
         ),
         np.float64,
     )
-    rows = dataset.validation[:TUNED_ON]
+    # Rows are sorted by class; a choice on one class alone would suit that one.
+    chosen = np.linspace(0, len(dataset.validation) - 1, TUNED_ON).round().astype(int)
+    rows = dataset.validation[np.unique(chosen)]
     originals = np.asarray(dataset.images[rows])
     blurred = degraded_images(originals, rows, blur, seed)
     cpu = jax.devices("cpu")[0]
@@ -132,7 +152,7 @@ def degraded_images(
     images: Images, rows: Int[np.ndarray, " n"], blur: BlurConfig, seed: int
 ) -> Images:
     """Returns the images in one blur setting; a row has the same noise in every call."""
-    key = jax.random.key(seed)
+    key = rng.stream(jax.random.key(seed), "noise")
     degrade = jax.jit(lambda batch, ids: blurred_images(batch, ids, key, blur))
     return in_batches(degrade, images, rows)
 
@@ -154,8 +174,11 @@ def restoration_row(
 ) -> dict[str, Any]:
     """Returns one row of the restoration table of results.json."""
     scores = restoration_scores(originals, restored)
-    setting = dataclasses.asdict(blur)
-    setting.pop("sampling")
-    radius = kernel_radius(blur.sigma, blur.convention)
-    return {"method": method, "recipe": recipe, "psf": "gaussian", **setting,
-            "kernel_radius": radius, **scores}  # fmt: skip
+    return {
+        "method": method,
+        "recipe": recipe,
+        "psf": "gaussian",
+        **dataclasses.asdict(blur),
+        "kernel_radius": kernel_radius(blur.sigma, blur.convention),
+        **scores,
+    }

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,14 +12,17 @@ from jxr.provenance import provenance
 from jxr.studies.classifiers import (
     classification_row,
     examples,
+    head_recipe,
     load_head,
     predict,
     roc_row,
     train_head,
 )
 from jxr.studies.dataset import Dataset, load_dataset
-from jxr.studies.features import dataset_features, load_backbone
+from jxr.studies.features import Backbone, dataset_features, load_backbone
 from jxr.studies.restorers import (
+    check_blur,
+    check_unet,
     degraded_images,
     in_batches,
     load_unet,
@@ -30,15 +33,6 @@ from jxr.studies.restorers import (
 )
 from jxr.studies.workdir import claim, write_json
 
-PARTS = ("validation", "test")
-
-
-class Features(NamedTuple):
-    """Cached features and the fingerprint of the kernels that made them."""
-
-    values: np.ndarray
-    weights: str
-
 
 def train_classifier(run: ClassifierRun, workdir: Path, cache: Path) -> None:
     """Trains one head in `workdir`, or goes on with it.
@@ -46,12 +40,15 @@ def train_classifier(run: ClassifierRun, workdir: Path, cache: Path) -> None:
     Raises:
         UserError: a mistake in the config, the images or the weights.
     """
-    claim(workdir, run)
+    check_blur(run.blur, run.data.size)
     dataset = load_dataset(run.data, cache)
+    chosen = examples(run.task, dataset.records, dataset.train)
+    backbone = load_backbone(run.weights)
+    claim(workdir, run, data=dataset.fingerprint, weights=backbone.fingerprint)
     train_head(
         run.head,
-        run_features(run, run.train_on, dataset, cache).values,
-        examples(run.task, dataset.records, dataset.train),
+        run_features(run, run.train_on, dataset, backbone, cache),
+        chosen,
         seed=run.seed,
         directory=workdir,
         title=f"{run.task} on {run.train_on}",
@@ -64,8 +61,11 @@ def train_restorer(run: RestorerRun, workdir: Path, cache: Path) -> None:
     Raises:
         UserError: a mistake in the config or the images.
     """
-    claim(workdir, run)
-    train_unet(run, load_dataset(run.data, cache), workdir, f"unet sigma {run.blur.sigma:g}")
+    check_blur(run.blur, run.data.size)
+    check_unet(run.unet, run.data.size)
+    dataset = load_dataset(run.data, cache)
+    claim(workdir, run, data=dataset.fingerprint)
+    train_unet(run, dataset, workdir, f"unet sigma {run.blur.sigma:g}")
 
 
 def evaluate(workdir: Path, cache: Path, part: str) -> dict[str, Any]:
@@ -77,14 +77,15 @@ def evaluate(workdir: Path, cache: Path, part: str) -> dict[str, Any]:
         Rows as in results.json, which is written to `workdir/PART.json`.
 
     Raises:
-        UserError: there is no run, or its images or weights cannot be used.
+        UserError: there is no run, or its images or weights cannot be used or are others.
     """
-    if part not in PARTS:
-        raise UserError(f"no part '{part}': give one of {', '.join(PARTS)}")
     path = workdir / "config.json"
     if not path.exists():
         raise UserError(f"{workdir}: no run here (config.json is missing): train first")
     values = json.loads(path.read_text())
+    values.pop("fingerprints")
+    if "sigmas" in values:
+        raise UserError(f"{workdir} holds the whole report: its scores are in results.json")
     if "head" in values:
         results = evaluate_classifier(from_config_dict(ClassifierRun, values), workdir, cache, part)
     else:
@@ -98,15 +99,17 @@ def evaluate_classifier(
 ) -> dict[str, Any]:
     """Scores one head on original and on blurred images."""
     dataset = load_dataset(run.data, cache)
-    chosen = examples(run.task, dataset.records, getattr(dataset, part))
+    backbone = load_backbone(run.weights)
+    claim(workdir, run, data=dataset.fingerprint, weights=backbone.fingerprint)
+    chosen = examples(run.task, dataset.records, dataset.part(part))
     classification, curves = [], []
     for test_on in ("original", "blurred"):
-        features = run_features(run, test_on, dataset, cache)
-        params = load_head(run.head, features.values.shape[1], workdir)
-        probabilities = predict(run.head, params, features.values[chosen.rows])
+        features = run_features(run, test_on, dataset, backbone, cache)
+        params = load_head(run.head, features.shape[1], workdir)
+        probabilities = predict(run.head, params, features[chosen.rows])
         identity: dict[str, Any] = {
             "task": run.task,
-            "recipe": "report",
+            "recipe": head_recipe(run.head, run.weights),
             "train_on": run.train_on,
             "test_on": test_on,
             "restorer": None,
@@ -122,20 +125,21 @@ def evaluate_classifier(
             )
         )
         curves.append(roc_row(chosen.labels, probabilities, seed=run.seed, **identity))
-    origin = provenance(run, data=dataset.fingerprint, weights=features.weights)
+    origin = provenance(run, data=dataset.fingerprint, weights=backbone.fingerprint)
     return {"provenance": origin, "part": part, "classification": classification, "roc": curves}
 
 
 def evaluate_restorer(run: RestorerRun, workdir: Path, cache: Path, part: str) -> dict[str, Any]:
     """Scores one U-Net beside the Wiener filter and the blurred images themselves."""
     dataset = load_dataset(run.data, cache)
-    rows = getattr(dataset, part)
+    claim(workdir, run, data=dataset.fingerprint)
+    rows = dataset.part(part)
     originals = np.asarray(dataset.images[rows])
     blurred = degraded_images(originals, rows, run.blur, run.seed)
-    methods = {
-        ("wiener", "flat"): wiener_restorer(run.blur, dataset, run.seed),
-        ("unet", unet_recipe(run.unet)): load_unet(run.unet, workdir),
-    }
+    methods = {}
+    if run.blur.boundary == "reflect":  # the only one that the Wiener filter here can undo
+        methods[("wiener", "flat")] = wiener_restorer(run.blur, dataset, run.seed)
+    methods[("unet", unet_recipe(run.unet))] = load_unet(run.unet, workdir)
     table = [restoration_row("none", "none", run.blur, originals, blurred)]
     for (name, recipe), restorer in methods.items():
         restored = in_batches(restorer, blurred)
@@ -144,10 +148,11 @@ def evaluate_restorer(run: RestorerRun, workdir: Path, cache: Path, part: str) -
     return {"provenance": origin, "part": part, "restoration": table}
 
 
-def run_features(run: ClassifierRun, kind: str, dataset: Dataset, cache: Path) -> Features:
+def run_features(
+    run: ClassifierRun, kind: str, dataset: Dataset, backbone: Backbone, cache: Path
+) -> np.ndarray:
     """Returns the features of original or blurred images as this run sees them."""
-    backbone = load_backbone(run.weights)
-    values = dataset_features(
+    return dataset_features(
         backbone,
         dataset,
         cache,
@@ -155,4 +160,3 @@ def run_features(run: ClassifierRun, kind: str, dataset: Dataset, cache: Path) -
         blur=run.blur if kind == "blurred" else None,
         seed=0,
     )
-    return Features(values, backbone.fingerprint)

@@ -12,6 +12,7 @@ from typing import Any
 from absl import logging
 
 from jxr.errors import UserError
+from jxr.provenance import git_commit
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -22,29 +23,35 @@ def write_json(path: Path, values: Any) -> None:
     os.replace(temporary, path)
 
 
-def claim(workdir: Path, config: Any) -> None:
-    """Makes the run directory and notes its config, or checks that it is the same as before.
+def claim(workdir: Path, config: Any, **fingerprints: str) -> None:
+    """Makes the run directory and notes its config and data, or checks that they are as before.
 
-    Where the images and weights lie may change between calls; what they are is fingerprinted.
+    Where the images and weights lie may change between calls, what they are may not.
+
+    Args:
+        workdir: The run directory.
+        config: A run's config dataclass.
+        **fingerprints: For example `data` and `weights`.
 
     Raises:
-        UserError: the directory belongs to another config (the keys are named), or cannot be made.
+        UserError: the directory belongs to another config or other data (the keys are named), or
+            cannot be written.
     """
+    wanted = json.loads(json.dumps({**dataclasses.asdict(config), "fingerprints": fingerprints}))
     path = workdir / "config.json"
-    wanted = json.loads(json.dumps(dataclasses.asdict(config)))
-    if path.exists():
-        differing = [
-            key
-            for key, (old, new) in paired(flat(json.loads(path.read_text())), flat(wanted))
-            if old != new and not key.endswith(".path")
-        ]
-        if differing:
-            raise UserError(
-                f"{workdir} was made with other values of {', '.join(differing)}: use those, or"
-                " give another --workdir"
-            )
-        return
     try:
+        if path.exists():
+            old, new = flat(json.loads(path.read_text())), flat(wanted)
+            differing = [
+                key
+                for key in sorted(old | new)
+                if old.get(key) != new.get(key) and not key.endswith(".path")
+            ]
+            if differing:
+                raise UserError(
+                    f"{workdir} was made with other values of {', '.join(differing)}: use those,"
+                    " or give another --workdir"
+                )
         write_json(path, wanted)
     except OSError as error:
         raise UserError(f"{workdir}: cannot write here ({error.strerror})") from error
@@ -60,10 +67,7 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return result
 
 
-def paired(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Yields every key of either with its two values, None where it is missing."""
-    for key in sorted(old | new):
-        yield key, (old.get(key), new.get(key))
+SECONDS = "seconds.json"
 
 
 class Stages:
@@ -81,8 +85,19 @@ class Stages:
         logging.info("stage %s", name)
         with self.timed(name):
             result = work()
-        write_json(path, {"result": result})
+        write_json(path, {"result": result, "commit": git_commit()})
         return result
+
+    def commits(self) -> dict[str, str | None]:
+        """Returns the commit of the source that finished each stage."""
+        paths = sorted(self._folder.rglob("*.json"))
+        return {
+            path.relative_to(self._folder).with_suffix("").as_posix(): json.loads(path.read_text())[
+                "commit"
+            ]
+            for path in paths
+            if path.name != SECONDS
+        }
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -93,9 +108,9 @@ class Stages:
         finally:
             seconds = self.seconds()
             seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - began, 1)
-            write_json(self._folder / "seconds.json", seconds)
+            write_json(self._folder / SECONDS, seconds)
 
     def seconds(self) -> dict[str, float]:
         """Returns the wall-clock time of each stage so far."""
-        path = self._folder / "seconds.json"
+        path = self._folder / SECONDS
         return json.loads(path.read_text()) if path.exists() else {}

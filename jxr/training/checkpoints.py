@@ -17,11 +17,11 @@ from jxr.training.step import Params, TrainState
 class Checkpoints:
     """The checkpoints of one run directory; a context manager that waits for pending saves."""
 
-    def __init__(self, directory: Path, *, keep: int = 2):
+    def __init__(self, directory: Path):
         self.directory = directory.absolute()
         self._manager = ocp.CheckpointManager(
             self.directory,
-            options=ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True),
+            options=ocp.CheckpointManagerOptions(max_to_keep=2, cleanup_tmp_directories=True),
             # Apart, so that who only needs the parameters reads only these.
             item_handlers={
                 "params": ocp.StandardCheckpointHandler(),

@@ -5,11 +5,8 @@ before the fetch so that the saved iterator position is the one that the next up
 this is what makes a resumed run equal to an uninterrupted one, bit for bit.
 """
 
-import json
-import math
 import signal
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
@@ -20,18 +17,26 @@ import numpy as np
 import optax
 from absl import logging
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array
 from tqdm import tqdm
 
 from jxr import rng
 from jxr.config import ScheduleConfig
 from jxr.errors import UserError
 from jxr.training.checkpoints import Checkpoints
+from jxr.training.metrics import MetricsLog
 from jxr.training.step import Task, TrainState, init_state, make_train_step
 
 
 class Stopped(Exception):
-    """A signal asked the run to stop; its state is saved."""
+    """A signal asked the run to stop, and its state is saved: no error.
+
+    Attributes:
+        signum: the number of the signal.
+    """
+
+    def __init__(self, message: str, signum: int):
+        super().__init__(message)
+        self.signum = signum
 
 
 @runtime_checkable
@@ -75,8 +80,13 @@ def fit(
     Raises:
         UserError: the batch does not divide by the devices; the checkpoint is of another model;
             the loss stopped being finite.
-        Stopped: SIGTERM came; the state is saved.
+        Stopped: SIGTERM or SIGINT came; the state is saved.
     """
+    if steps < 1:
+        raise UserError(
+            f"{title}: not one step: lower schedule.batch_size {schedule.batch_size}, or raise"
+            " schedule.epochs"
+        )
     optimizer = optax.adam(schedule.learning_rate)
     mesh = Mesh(np.array(jax.devices()), ("data",))
     replicated = NamedSharding(mesh, PartitionSpec())
@@ -95,7 +105,8 @@ def fit(
 
     directory.mkdir(parents=True, exist_ok=True)
     stop = _StopRequest()
-    with Checkpoints(directory / "checkpoints") as checkpoints, stop:
+    # The signals stay caught until the last save is on disk.
+    with stop, Checkpoints(directory / "checkpoints") as checkpoints:
         start = 0
         if checkpoints.latest_step() is None:
             state = jax.jit(init, out_shardings=replicated)()
@@ -110,102 +121,50 @@ def fit(
             start = int(state.step)
             logging.info("%s: resumed at step %d of %d", title, start, steps)
         with (
-            MetricsLog(directory / "metrics.jsonl", start) as metrics,
+            MetricsLog(directory / "metrics.jsonl", start, steps, title) as metrics,
             tqdm(
                 total=steps, initial=start, desc=title, unit="step", disable=not sys.stderr.isatty()
             ) as bar,
         ):
-            losses: list[Array] = []
             for step in range(start, steps + 1):
                 stopping = stop.requested  # read once: a signal may come at any moment
                 due = step > start and step % schedule.checkpoint_every == 0
                 if due or stopping or step == steps:
+                    metrics.flush(step)  # before the save: a loss gone wrong is not saved
                     checkpoints.save(step, state, batches.get_state())
-                if step == steps:
-                    break
                 if stopping:
                     raise Stopped(
-                        f"{title}: stopped at step {step} of {steps}, saved; run again to go on"
+                        f"{title}: stopped at step {step} of {steps}, saved; run again to go on",
+                        stopping,
                     )
+                if step == steps:
+                    break
                 batch = jax.device_put(dict(next(batches)), by_example)
                 state, loss = train_step(state, batch, run_key)
-                losses.append(loss)
+                metrics.add(loss)
                 bar.update()
-                if (step + 1) % schedule.log_every == 0 or step + 1 == steps:
-                    metrics.write(step + 1, losses, title, steps)
-                    losses.clear()
+                if (step + 1) % schedule.log_every == 0:
+                    metrics.flush(step + 1)
+    if stop.requested:  # during the last save
+        raise Stopped(f"{title}: finished and saved; run again to go on", stop.requested)
     return jax.device_put(state.params, jax.devices()[0])
 
 
 class _StopRequest:
-    """Turns SIGTERM into a flag that the loop reads between steps."""
+    """Turns SIGTERM and SIGINT into a flag that the loop reads between steps."""
 
     def __init__(self) -> None:
-        self.requested = False
-        self._previous: Any = None
+        self.requested = 0  # the number of the signal
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "_StopRequest":
-        self._previous = signal.signal(signal.SIGTERM, self._request)
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            self._previous[signum] = signal.signal(signum, self._request)
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGTERM, self._previous)
+        for signum, handler in self._previous.items():
+            signal.signal(signum, handler)
 
     def _request(self, signum: int, frame: FrameType | None) -> None:
-        self.requested = True
-
-
-class MetricsLog:
-    """`metrics.jsonl`: one JSON object a line; on resume, lines past the saved step are dropped."""
-
-    def __init__(self, path: Path, start: int):
-        kept = []
-        if path.exists():
-            kept = [line for line in path.read_text().splitlines() if _step_of(line) <= start]
-        self._file = path.open("w")
-        self._file.writelines(line + "\n" for line in kept)
-        self._began = time.monotonic()
-        self._start = start
-
-    def __enter__(self) -> "MetricsLog":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def write(self, step: int, losses: list[Array], title: str, steps: int) -> None:
-        """Writes the mean loss of the steps since the last call.
-
-        Raises:
-            UserError: one of the losses is not finite; the steps are named.
-        """
-        values = np.array(jax.device_get(losses), np.float64)
-        first = step - len(losses)
-        if not np.isfinite(values).all():
-            bad = first + int(np.argmin(np.isfinite(values)))
-            raise UserError(
-                f"{title}: the loss is {values[bad - first]} at step {bad}: lower"
-                " schedule.learning_rate, or look at the input images"
-            )
-        rate = (step - self._start) / (time.monotonic() - self._began)
-        row = {"step": step, "loss": math.fsum(values) / len(values), "steps_per_second": rate}
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
-        remaining = (steps - step) / rate
-        logging.info(
-            "%s: step %d of %d, loss %.6g, %.2f steps/s, %.0f s to go",
-            title,
-            step,
-            steps,
-            row["loss"],
-            rate,
-            remaining,
-        )
-
-
-def _step_of(line: str) -> float:
-    """Returns the step of a line of metrics, infinity for one that a crash cut off."""
-    try:
-        return float(json.loads(line)["step"])
-    except (json.JSONDecodeError, KeyError):
-        return math.inf
+        self.requested = signum

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
+from jxr import rng
+
 Params = Any  # a pytree of float32 arrays
 Batch = Mapping[str, Array]
 
@@ -55,7 +57,7 @@ def make_train_step(task: Task, optimizer: optax.GradientTransformation) -> Trai
     def train_step(
         state: TrainState, batch: Batch, key: Key[Array, ""]
     ) -> tuple[TrainState, Float[Array, ""]]:
-        step_key = jax.random.fold_in(key, state.step)
+        step_key = rng.at_step(key, state.step)
 
         def mean_loss(params: Params) -> Float[Array, ""]:
             return task.losses(params, batch, step_key).mean()

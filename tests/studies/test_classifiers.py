@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from jxr.config import BlurConfig, HeadConfig
+from jxr.config import BlurConfig, HeadConfig, WeightsConfig
 from jxr.data import Record
 from jxr.errors import UserError
 from jxr.models import apply, split
-from jxr.studies.classifiers import classification_row, examples, paired_row, predict
+from jxr.studies.classifiers import (
+    classification_row,
+    examples,
+    head_recipe,
+    paired_row,
+    predict,
+)
 from jxr.training.tasks import build_head
 
 RECORDS = tuple(
@@ -34,6 +40,14 @@ def test_virus_is_positive_and_normal_left_out():
 def test_a_task_without_one_of_its_classes_is_refused():
     with pytest.raises(UserError, match="bacterial_vs_viral: one of the two classes"):
         examples("bacterial_vs_viral", RECORDS, np.array([0, 2]))
+
+
+def test_only_the_report_s_protocol_is_called_report():
+    imagenet = WeightsConfig()
+    assert head_recipe(HeadConfig(), imagenet) == "report"
+    assert head_recipe(HeadConfig(), WeightsConfig(kind="random")) != "report"
+    wide = head_recipe(HeadConfig(hidden=(4096, 4096)), imagenet)
+    assert wide == "imagenet-head4096-4096-dropout0.5-epochs10"
 
 
 def test_predictions_are_the_softmax_of_the_head():

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from jxr.config import WeightsConfig
+from jxr.errors import UserError
 from jxr.models import apply
 from jxr.studies import features as module
-from jxr.studies.features import cached_features, load_backbone
+from jxr.studies.features import cached_features, exclusive, load_backbone, require_space
 
 IMAGES = np.random.default_rng(0).random((5, 32, 32, 1), np.float32)
 SOURCE = {"images": "test"}
@@ -66,6 +67,23 @@ def test_another_source_or_other_kernels_are_another_file(backbone, tmp_path):
     other = load_backbone(WeightsConfig(kind="random", seed=1))
     cached_features(other, IMAGES, tmp_path, title="t", source=SOURCE)
     assert len(list(tmp_path.glob("features-*.npy"))) == 3
+
+
+def test_two_processes_do_not_write_one_file(backbone, tmp_path):
+    cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+    (path,) = tmp_path.glob("features-*.npy")
+    path.unlink()
+    with (
+        exclusive(path.with_suffix(".lock"), "the other"),
+        pytest.raises(UserError, match="another run is computing them"),
+    ):
+        cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+    cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+
+
+def test_too_little_space_is_said_beforehand(tmp_path):
+    with pytest.raises(UserError, match=r"GB needed, .* GB free"):
+        require_space(tmp_path, 10**18)
 
 
 @pytest.mark.resume

@@ -19,9 +19,16 @@ def test_a_directory_belongs_to_one_config(tmp_path):
         claim(tmp_path / "run", changed)
 
 
-def test_images_may_move_between_calls(tmp_path):
-    claim(tmp_path / "run", RestorerRun(data=DataConfig(path="here")))
-    claim(tmp_path / "run", RestorerRun(data=DataConfig(path="there")))
+def test_images_may_move_between_calls_and_the_new_place_is_kept(tmp_path):
+    claim(tmp_path, RestorerRun(data=DataConfig(path="here")), data="abc")
+    claim(tmp_path, RestorerRun(data=DataConfig(path="there")), data="abc")
+    assert json.loads((tmp_path / "config.json").read_text())["data"]["path"] == "there"
+
+
+def test_other_images_are_refused(tmp_path):
+    claim(tmp_path, RestorerRun(), data="abc")
+    with pytest.raises(UserError, match=r"other values of fingerprints\.data"):
+        claim(tmp_path, RestorerRun(), data="xyz")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
@@ -49,6 +56,7 @@ def test_stages_are_done_once_and_their_time_adds_up(tmp_path):
     assert Stages(tmp_path).run("a/b", work) == {"rows": [1, 2]}
     assert len(calls) == 1
     assert set(Stages(tmp_path).seconds()) == {"a/b"}
+    assert set(Stages(tmp_path).commits()) == {"a/b"}
 
 
 def test_an_interrupted_stage_is_not_done_but_its_time_counts(tmp_path):

@@ -38,7 +38,9 @@ CASES = {
 
 
 class StopAt:
-    """Sends this process SIGTERM while batch number `at` is fetched."""
+    """Sends this process a signal while batch number `at` is fetched."""
+
+    signum = signal.SIGTERM
 
     def __init__(self, inner, at):
         self.inner, self.at = inner, at
@@ -46,7 +48,7 @@ class StopAt:
 
     def __next__(self):
         if self.at == 0:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), self.signum)
         self.at -= 1
         return next(self.inner)
 
@@ -181,6 +183,27 @@ def test_loading_from_an_empty_place_says_to_train_first(tmp_path):
 def test_a_loss_that_is_not_finite_names_its_step(tmp_path):
     with pytest.raises(UserError, match=r"the loss is (nan|inf) at step \d"):
         train("restorer", tmp_path, learning_rate=1e30)
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert checkpoints.latest_step() is None  # the broken state was not saved
+
+
+def test_sigint_stops_as_sigterm_does(tmp_path):
+    task, arrays = CASES["classifier"]
+
+    class Interrupted(StopAt):
+        signum = signal.SIGINT
+
+    iterator = Interrupted(batches(arrays, batch_size=4, seed=3), 2)
+    schedule = ScheduleConfig(epochs=1, batch_size=4)
+    with pytest.raises(Stopped) as stopped:
+        fit(task, iterator, schedule=schedule, steps=STEPS, seed=3, directory=tmp_path)
+    assert stopped.value.signum == signal.SIGINT
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_not_one_step_is_refused(tmp_path):
+    with pytest.raises(UserError, match="not one step"):
+        train("classifier", tmp_path, steps=0)
 
 
 @pytest.mark.devices
