@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from logging import INFO, LogRecord
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -11,6 +12,7 @@ from ml_collections import config_flags
 from jxr.errors import UserError
 
 ConfigT = TypeVar("ConfigT")
+ROOT = Path(__file__).resolve().parents[1]
 USER_ERROR = 2
 
 CACHE = flags.DEFINE_string(
@@ -31,6 +33,7 @@ def config_flag() -> flags.FlagHolder:
 def run(main: Callable[[], None]) -> None:
     """Parses the flags and calls `main`; a user's mistake becomes one line and exit status 2."""
     logging.set_verbosity(logging.INFO)
+    logging.get_absl_handler().addFilter(_is_worth_a_line)
     app.run(lambda _: _guarded(main), flags_parser=_parse_flags)
 
 
@@ -49,6 +52,11 @@ def config_of(kind: type[ConfigT], flag: flags.FlagHolder) -> ConfigT:
 def folders() -> tuple[Path, Path]:
     """Returns the run directory and the cache."""
     return Path(WORKDIR.value).expanduser(), Path(CACHE.value).expanduser()
+
+
+def _is_worth_a_line(record: LogRecord) -> bool:
+    """Keeps the project's own lines, and of the libraries only warnings and worse."""
+    return record.levelno > INFO or Path(record.pathname).is_relative_to(ROOT)
 
 
 def _parse_flags(arguments: list[str]) -> list[str]:
