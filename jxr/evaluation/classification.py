@@ -99,7 +99,8 @@ def score(
 
     Args:
         labels: 0 or 1.
-        probabilities: of class 1, in [0, 1].
+        probabilities: of class 1; or another score with a threshold of its own, such as log-odds
+            with 0.
         threshold: the smallest probability called positive.
 
     Returns:
@@ -127,7 +128,7 @@ def roc(
 
     Args:
         labels: 0 or 1.
-        probabilities: of class 1, in [0, 1].
+        probabilities: of class 1, or an increasing function of them, such as log-odds.
 
     Returns:
         False positive rates and true positive rates, from (0, 0) to (1, 1), and the threshold of

@@ -1,5 +1,6 @@
 """Heads on frozen features: which images a task has, training, prediction, scores."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -103,25 +104,29 @@ def load_head(config: HeadConfig, in_features: int, directory: Path) -> Any:
 def predict(
     config: HeadConfig, params: Any, features: Float[np.ndarray, "n features"]
 ) -> Float[np.ndarray, " n"]:
-    """Returns the probability of the positive class for each image, float64."""
+    """Returns the log-odds of the positive class for each image, float64.
+
+    Not the probability: far from the boundary it rounds to 1, and images that the head tells apart
+    would be tied in the ROC curve.
+    """
     build = build_head(config, features.shape[1])
     graphdef, _ = split(nnx.eval_shape(lambda: build(jax.random.key(0))))
     logits = jax.jit(lambda params, batch: apply(graphdef, params, batch))
-    margins = in_batches(lambda batch: logits(params, batch), features).astype(np.float64)
-    margin = margins[:, 1] - margins[:, 0]
-    return 0.5 * (1 + np.tanh(margin / 2))  # the softmax of two, without overflow
+    pairs = in_batches(lambda batch: logits(params, batch), features).astype(np.float64)
+    return pairs[:, 1] - pairs[:, 0]
 
 
 def classification_row(
     labels: Int[np.ndarray, " n"],
-    probabilities: Float[np.ndarray, "seeds n"],
+    log_odds: Float[np.ndarray, "seeds n"],
     *,
     samples: int,
     blur: BlurConfig,
     **identity: Any,
 ) -> dict[str, Any]:
     """Returns one row of the classification table: means over seeds, intervals over images."""
-    scores = [score(labels, row) for row in probabilities]
+    scores = [score(labels, row, threshold=0.0) for row in log_odds]
+    decided = partial(accuracy, threshold=0.0)
 
     def mean(name: str) -> float:
         return float(np.mean([getattr(one, name) for one in scores]))
@@ -134,16 +139,16 @@ def classification_row(
         "input_precision": blur.input_precision,
         "n": len(labels),
         **{name: mean(name) for name in ("accuracy", "auc", "sensitivity", "specificity")},
-        "accuracy_ci95": list(seed_mean_interval(labels, probabilities, accuracy, samples=samples)),
-        "auc_ci95": list(seed_mean_interval(labels, probabilities, auc, samples=samples)),
+        "accuracy_ci95": list(seed_mean_interval(labels, log_odds, decided, samples=samples)),
+        "auc_ci95": list(seed_mean_interval(labels, log_odds, auc, samples=samples)),
     }
 
 
 def roc_row(
-    labels: Int[np.ndarray, " n"], probabilities: Float[np.ndarray, " n"], **identity: Any
+    labels: Int[np.ndarray, " n"], log_odds: Float[np.ndarray, " n"], **identity: Any
 ) -> dict[str, Any]:
     """Returns the ROC curve of one classifier on one set of images."""
-    false_positive, true_positive, _ = roc(labels, probabilities)
+    false_positive, true_positive, _ = roc(labels, log_odds)
     return {**identity, "fpr": false_positive.tolist(), "tpr": true_positive.tolist()}
 
 
@@ -153,6 +158,6 @@ def paired_row(
     second: Float[np.ndarray, " n"],
     **identity: Any,
 ) -> dict[str, Any]:
-    """Returns McNemar's test between two classifiers' decisions on the same images."""
-    test = mcnemar((first >= 0.5) == labels, (second >= 0.5) == labels)
+    """Returns McNemar's test between two classifiers' decisions, by their log-odds."""
+    test = mcnemar((first >= 0) == labels, (second >= 0) == labels)
     return {**identity, "b": test.b, "c": test.c, "p_value": test.p_value, "n": len(labels)}

@@ -204,12 +204,12 @@ def classification_stage(
 def score_tables(
     config: ReproduceConfig, dataset: Dataset, features: dict[str, np.ndarray], workdir: Path
 ) -> dict[str, Any]:
-    """Predicts all test images with every head, saves the probabilities, and returns the tables."""
+    """Predicts all test images with every head, saves the log-odds, and returns the tables."""
     tables: dict[str, list] = {"classification": [], "paired": [], "roc": []}
     for task in TASKS:
         chosen = examples(task, dataset.records, dataset.test)
-        probabilities = task_probabilities(task, chosen, config, dataset, features, workdir)
-        for (train_on, test_on, restorer), values in probabilities.items():
+        log_odds = task_log_odds(task, chosen, config, dataset, features, workdir)
+        for (train_on, test_on, restorer), values in log_odds.items():
             identity: dict[str, Any] = {
                 "task": task,
                 "recipe": head_recipe(config.head, config.weights),
@@ -234,8 +234,8 @@ def score_tables(
                 tables["paired"].append(
                     paired_row(
                         chosen.labels,
-                        probabilities[first][index],
-                        probabilities[second][index],
+                        log_odds[first][index],
+                        log_odds[second][index],
                         task=task,
                         classifier_a=describe(*first),
                         classifier_b=describe(*second),
@@ -260,7 +260,7 @@ def describe(train_on: str, test_on: str, restorer: str | None) -> str:
     return f"{train_on} -> {test_on}" + (f" ({restorer})" if restorer else "")
 
 
-def task_probabilities(
+def task_log_odds(
     task: Any,
     chosen: Examples,
     config: ReproduceConfig,
@@ -268,7 +268,7 @@ def task_probabilities(
     features: dict[str, np.ndarray],
     workdir: Path,
 ) -> dict[tuple[str, str, str | None], np.ndarray]:
-    """Returns (seeds, n) probabilities of every cell of the matrix, and saves them as .npz."""
+    """Returns (seeds, n) log-odds of every cell of the matrix, and saves them as .npz."""
     among_test = np.searchsorted(dataset.test, chosen.rows)  # restored images are test images only
     in_features = features["original"].shape[1]
     heads = {

@@ -106,7 +106,7 @@ def evaluate_classifier(
     for test_on in ("original", "blurred"):
         features = run_features(run, test_on, dataset, backbone, cache)
         params = load_head(run.head, features.shape[1], workdir)
-        probabilities = predict(run.head, params, features[chosen.rows])
+        log_odds = predict(run.head, params, features[chosen.rows])
         identity: dict[str, Any] = {
             "task": run.task,
             "recipe": head_recipe(run.head, run.weights),
@@ -117,14 +117,14 @@ def evaluate_classifier(
         classification.append(
             classification_row(
                 chosen.labels,
-                probabilities[None],
+                log_odds[None],
                 samples=2000,
                 blur=run.blur,
                 seeds=[run.seed],
                 **identity,
             )
         )
-        curves.append(roc_row(chosen.labels, probabilities, seed=run.seed, **identity))
+        curves.append(roc_row(chosen.labels, log_odds, seed=run.seed, **identity))
     origin = provenance(run, data=dataset.fingerprint, weights=backbone.fingerprint)
     return {"provenance": origin, "part": part, "classification": classification, "roc": curves}
 

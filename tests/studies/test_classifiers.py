@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, logit, softmax
 
 from jxr.config import BlurConfig, HeadConfig, WeightsConfig
 from jxr.data import Record
@@ -50,26 +50,29 @@ def test_only_the_report_s_protocol_is_called_report():
     assert wide == "imagenet-head4096-4096-dropout0.5-epochs10"
 
 
-def test_predictions_are_the_softmax_of_the_head():
+def test_predictions_are_the_log_odds_of_the_head():
     config = HeadConfig(hidden=(4,))
     head = build_head(config, 6)(jax.random.key(0))
     graphdef, params = split(head)
     features = np.random.default_rng(0).normal(size=(21, 6)).astype(np.float32) * 50
     logits = np.asarray(apply(graphdef, params, jnp.asarray(features)), np.float64)
     found = predict(config, params, features)
-    np.testing.assert_allclose(found, softmax(logits, axis=1)[:, 1], rtol=1e-5, atol=1e-12)
+    np.testing.assert_allclose(expit(found), softmax(logits, axis=1)[:, 1], rtol=1e-5, atol=1e-12)
+    # Features this large round probabilities to 1; the log-odds still tell the images apart.
+    far = predict(config, params, features * 1000)
+    assert len(set(far)) == len(features) > len(set(expit(far)))
 
 
 def test_a_row_has_means_over_seeds_and_paired_counts_are_by_image():
     labels = np.array([0, 0, 1, 1])
-    probabilities = np.array([[0.1, 0.6, 0.9, 0.4], [0.1, 0.2, 0.9, 0.8]])
+    log_odds = logit(np.array([[0.1, 0.6, 0.9, 0.4], [0.1, 0.2, 0.9, 0.8]]))
     row = classification_row(
-        labels, probabilities, samples=100, blur=BlurConfig(), task="t", seeds=[0, 1]
+        labels, log_odds, samples=100, blur=BlurConfig(), task="t", seeds=[0, 1]
     )
     assert row["accuracy"] == pytest.approx((0.5 + 1) / 2)
     assert row["sensitivity"] == pytest.approx((0.5 + 1) / 2)
     assert row["specificity"] == pytest.approx((0.5 + 1) / 2)
     assert row["auc"] == pytest.approx((0.75 + 1) / 2)
-    paired = paired_row(labels, probabilities[0], probabilities[1], seed=0)
+    paired = paired_row(labels, log_odds[0], log_odds[1], seed=0)
     assert (paired["b"], paired["c"], paired["n"]) == (0, 2, 4)
     assert paired["p_value"] == pytest.approx(0.5)
