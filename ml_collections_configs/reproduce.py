@@ -4,7 +4,7 @@
         --workdir=DIR --config.data.path=FOLDER [--config.weights.path=FILE]
 
 kermany       The report on the Guangzhou images with a U-Net that two CPU cores can train: 16
-              channels, residual, 112-pixel crops, 3 epochs. About @@H@@ hours there; scores in
+              channels, residual, 112-pixel crops, 3 epochs. About two hours there; scores in
               `experiments/results/kermany/results.json`.
 kermany_full  The same with the U-Net at full width, not residual, on whole images, for 30 epochs.
               For a GPU or TPU; not run to its end yet, so time and scores are unknown.
