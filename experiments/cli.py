@@ -13,6 +13,7 @@ from jxr.errors import UserError
 
 ConfigT = TypeVar("ConfigT")
 ROOT = Path(__file__).resolve().parents[1]
+OURS = ("jxr", "experiments")
 USER_ERROR = 2
 
 CACHE = flags.DEFINE_string(
@@ -56,7 +57,8 @@ def folders() -> tuple[Path, Path]:
 
 def _is_worth_a_line(record: LogRecord) -> bool:
     """Keeps the project's own lines, and of the libraries only warnings and worse."""
-    return record.levelno > INFO or Path(record.pathname).is_relative_to(ROOT)
+    path = Path(record.pathname)  # an environment may lie in the project's own folder
+    return record.levelno > INFO or any(path.is_relative_to(ROOT / room) for room in OURS)
 
 
 def _parse_flags(arguments: list[str]) -> list[str]:
