@@ -31,8 +31,22 @@ def config_flag() -> flags.FlagHolder:
     )
 
 
-def run(main: Callable[[], None]) -> None:
-    """Parses the flags and calls `main`; a user's mistake becomes one line and exit status 2."""
+def parallel_flag() -> flags.FlagHolder:
+    """Defines --parallel."""
+    return flags.DEFINE_enum(
+        "parallel", "jit", ["jit", "pmap"], "How a train step is spread over the devices."
+    )
+
+
+def run(main: Callable[[], None], *, workdir: bool = True) -> None:
+    """Parses the flags and calls `main`; a user's mistake becomes one line and exit status 2.
+
+    Args:
+        main: what the command does.
+        workdir: whether it works in one; otherwise there is no flag --workdir.
+    """
+    if not workdir:
+        delattr(flags.FLAGS, WORKDIR.name)
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().addFilter(_is_worth_a_line)
     app.run(lambda _: _guarded(main), flags_parser=_parse_flags)

@@ -5,6 +5,7 @@ from absl import flags
 from experiments import cli
 
 CONFIG = cli.config_flag()
+PARALLEL = cli.parallel_flag()
 flags.adopt_module_key_flags(cli)
 
 
@@ -16,7 +17,7 @@ def main() -> None:
 
     config = cli.config_of(ReproduceConfig, CONFIG)
     workdir, cache = cli.folders()
-    results = reproduce(config, workdir, cache)
+    results = reproduce(config, workdir, cache, PARALLEL.value)
     write_report(results, workdir / "report")
     print(f"results: {workdir / 'results.json'}, page: {workdir / 'report' / 'index.html'}")
 

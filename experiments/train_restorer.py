@@ -5,6 +5,7 @@ from absl import flags
 from experiments import cli
 
 CONFIG = cli.config_flag()
+PARALLEL = cli.parallel_flag()
 flags.adopt_module_key_flags(cli)
 
 
@@ -15,7 +16,7 @@ def main() -> None:
 
     config = cli.config_of(RestorerRun, CONFIG)
     workdir, cache = cli.folders()
-    train_restorer(config, workdir, cache)
+    train_restorer(config, workdir, cache, PARALLEL.value)
     print(f"trained; scores by: python -m experiments.evaluate --workdir={workdir}")
 
 

@@ -19,13 +19,31 @@ from jxr.errors import UserError
 ConfigT = TypeVar("ConfigT")
 
 
+def check_seed(seed: int) -> None:
+    """Raises UserError for a seed that the data pipeline could not take."""
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed is {seed}: give a number from 0 to 2^32 - 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class PhantomConfig:
+    """How many synthetic radiographs are made."""
+
+    train: int = 600  # validation images come out of these
+    test: int = 240
+    seed: int = 0
+
+    def __post_init__(self):
+        check_seed(self.seed)
+
+
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
     """Which images, and how they are brought to one size."""
 
-    path: str = (
-        ""  # folder that holds train/ and test/ (and val/), each with NORMAL/ and PNEUMONIA/
-    )
+    source: Literal["files", "phantoms"] = "files"
+    path: str = ""  # of files: an image folder, a CSV file, pneumoniamnist.npz, a prepared data set
+    phantoms: PhantomConfig = PhantomConfig()
     size: int = 224  # pixels; VGG-16 needs a multiple of 32
     resize: Literal["antialias", "bilinear", "nearest"] = "antialias"
     validation_fraction: float = 0.1  # of the training patients, whole patients at a time
@@ -126,17 +144,11 @@ class UNetConfig:
             )
 
 
-def check_seed(seed: int) -> None:
-    """Raises UserError for a seed that the data pipeline could not take."""
-    if not 0 <= seed < 2**32:
-        raise UserError(f"seed is {seed}: give a number from 0 to 2^32 - 1")
-
-
 @dataclasses.dataclass(frozen=True)
 class ClassifierRun:
     """One head: one task, one blur setting, one seed."""
 
-    task: Literal["normal_vs_pneumonia", "bacterial_vs_viral"] = "normal_vs_pneumonia"
+    task: str = "normal_vs_pneumonia"  # or bacterial_vs_viral, or of own classes: A_vs_B
     train_on: Literal["original", "blurred"] = "original"
     seed: int = 0
     data: DataConfig = DataConfig()
@@ -172,6 +184,7 @@ class ReproduceConfig:
         "standard",
         "report",
     )  # ... in each convention
+    tasks: tuple[str, ...] = ()  # such as A_vs_B or A_vs_B+C; empty: those of the data set
     bootstrap_samples: int = 2000
     data: DataConfig = DataConfig()
     weights: WeightsConfig = WeightsConfig()
@@ -184,6 +197,8 @@ class ReproduceConfig:
             raise UserError(f"seeds is {self.seeds}: give at least one, each once, such as (0, 1)")
         for seed in (*self.seeds, self.restorer_seed):
             check_seed(seed)
+        if len(set(self.tasks)) < len(self.tasks):
+            raise UserError(f"tasks is {self.tasks}: give each once")
         if self.bootstrap_samples < 100:
             raise UserError(f"bootstrap_samples is {self.bootstrap_samples}: give 100 or more")
         if self.blur not in self.restoration_blurs():

@@ -1,13 +1,17 @@
-"""Image files in, arrays and batches out: indexing, patient-level splits, decoding, Grain."""
+"""Images in, arrays and batches out: every kind of set, patient-level splits, decoding, Grain."""
 
-from jxr.data.arrays import data_fingerprint, load_images
+from jxr.data.arrays import load_images
+from jxr.data.csv_files import csv_set
+from jxr.data.folders import folder_set
+from jxr.data.image_set import ImageSet, data_fingerprint, file_set
 from jxr.data.images import Resize, read_image, resize
+from jxr.data.medmnist import medmnist_set
 from jxr.data.pipeline import batches, eval_batches
 from jxr.data.records import (
     KNOWN_COUNTS,
     LABELS,
-    Label,
     Record,
+    Split,
     check_counts,
     count_table,
     index_folder,
@@ -17,16 +21,21 @@ from jxr.data.splits import split_by_patient
 __all__ = [
     "KNOWN_COUNTS",
     "LABELS",
-    "Label",
+    "ImageSet",
     "Record",
     "Resize",
+    "Split",
     "batches",
     "check_counts",
     "count_table",
+    "csv_set",
     "data_fingerprint",
     "eval_batches",
+    "file_set",
+    "folder_set",
     "index_folder",
     "load_images",
+    "medmnist_set",
     "read_image",
     "resize",
     "split_by_patient",

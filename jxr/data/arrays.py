@@ -5,15 +5,15 @@ import logging
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 
-from jxr.data.images import Resize, read_image, resize
-from jxr.data.records import Record
+from jxr.data.image_set import ImageSet
+from jxr.data.images import Resize, resize
 from jxr.errors import UserError
 
 Progress = Callable[[int, int], None]
@@ -25,8 +25,7 @@ VERSION = 1
 
 
 def load_images(
-    root: str | Path,
-    records: Sequence[Record],
+    images: ImageSet,
     *,
     size: int = 224,
     resize: Resize = "antialias",
@@ -36,8 +35,7 @@ def load_images(
     """Decodes and resizes images in threads.
 
     Args:
-        root: the folder that the records' paths start from.
-        records: the images, in the order of the result.
+        images: the set; its order is that of the result.
         size: height and width in pixels.
         resize: how, see `jxr.data.images.resize`.
         cache: a folder for the result, one .npy file for each (images, size, resize); files there
@@ -50,16 +48,15 @@ def load_images(
     Raises:
         UserError: if an image cannot be read or the cache not be written.
     """
-    root = Path(root)
-    images = decode(root, records, size, resize, progress)
-    shape = (len(records), size, size, 1)
+    decoded = decode(images, size, resize, progress)
+    shape = (len(images.records), size, size, 1)
     if cache is None:
         result = np.empty(shape, np.float32)
-        for i, image in enumerate(images):
+        for i, image in enumerate(decoded):
             result[i] = image
         return result
 
-    recipe = f"{data_fingerprint(root, records)} {size} {resize} {VERSION}"
+    recipe = f"{images.fingerprint} {size} {resize} {VERSION}"
     stem = f"images-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
     for file in sorted(Path(cache).glob(f"{stem}-*.npy")):
         cached = open_cached(file, shape)
@@ -67,49 +64,25 @@ def load_images(
             return cached
         logging.getLogger(__name__).warning("%s: damaged cache, decoding the images again", file)
         file.unlink()
-    return np.load(write_cache(Path(cache), stem, shape, images), mmap_mode="r")
-
-
-def data_fingerprint(root: str | Path, records: Sequence[Record]) -> str:
-    """Returns a SHA-256 over the images' paths and bytes, in the order of the records.
-
-    Paths count from the split folder on, so that an archive nested in more folders is the same.
-
-    Raises:
-        UserError: if a file cannot be read.
-    """
-    root = Path(root)
-
-    def line(record: Record) -> bytes:
-        name = "/".join(record.path.split("/")[-3:])
-        try:
-            content = (root / record.path).read_bytes()
-        except OSError as error:
-            raise UserError(f"{root / record.path}: {error.strerror}; check the file") from error
-        return f"{name} {hashlib.sha256(content).hexdigest()}\n".encode()
-
-    whole = hashlib.sha256()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(records), CHUNK):
-            for digest in pool.map(line, records[start : start + CHUNK]):
-                whole.update(digest)
-    return whole.hexdigest()
+    return np.load(write_cache(Path(cache), stem, shape, decoded), mmap_mode="r")
 
 
 def decode(
-    root: Path, records: Sequence[Record], size: int, method: Resize, progress: Progress | None
+    images: ImageSet, size: int, method: Resize, progress: Progress | None
 ) -> Iterator[Float32[np.ndarray, "size size 1"]]:
     """Yields the images in the order of the records; Pillow decodes outside Python's lock."""
 
-    def one(record: Record) -> Float32[np.ndarray, "size size 1"]:
-        return resize(read_image(root / record.path), (size, size), method)
+    def one(row: int) -> Float32[np.ndarray, "size size 1"]:
+        return resize(images.read(row), (size, size), method)
 
+    total = len(images.records)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(records), CHUNK):
-            for i, image in enumerate(pool.map(one, records[start : start + CHUNK]), start + 1):
+        for start in range(0, total, CHUNK):
+            rows = range(start, min(start + CHUNK, total))
+            for done, image in enumerate(pool.map(one, rows), start + 1):
                 yield image
                 if progress is not None:
-                    progress(i, len(records))
+                    progress(done, total)
 
 
 def open_cached(file: Path, shape: tuple[int, ...]) -> Float32[np.ndarray, "n size size 1"] | None:

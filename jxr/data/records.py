@@ -1,17 +1,16 @@
-"""From a folder of chest X-rays to labelled records, one an image."""
+"""Labelled records, one an image, and the layout and file names of the Guangzhou set."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from jxr.errors import UserError
 
-Label = Literal["normal", "bacteria", "virus"]
-Split = Literal["train", "test"]
-LABELS: tuple[Label, ...] = get_args(Label)
+Split = Literal["train", "validation", "test"]
+LABELS = ("normal", "bacteria", "virus")  # of the Guangzhou set
 
 # Kermany, Zhang and Goldbaum 2018 (Mendeley Data rscbjbr9sj, doi:10.17632/rscbjbr9sj); the Kaggle
 # copy moves 16 training images to a third split, val.
@@ -33,10 +32,17 @@ FILE_NAMES = (
 
 @dataclass(frozen=True, order=True)
 class Record:
-    """One image: `path` is POSIX and relative to the indexed folder."""
+    """One image.
+
+    Attributes:
+        path: POSIX, relative to the folder of the set; a mere name where there is no file.
+        label: class.
+        patient: images of one patient never lie on both sides of a split that is made here.
+        split: `train` where validation images are still to be held out of it.
+    """
 
     path: str
-    label: Label
+    label: str
     patient: str
     split: Split
 
@@ -102,7 +108,7 @@ def visible(folder: Path) -> list[Path]:
     return [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
 
 
-def parse_file(file: Path) -> tuple[Label, str]:
+def parse_file(file: Path) -> tuple[str, str]:
     """Reads label and patient from a file's name, and checks the label against its folder."""
     match = next(filter(None, (name.fullmatch(file.stem) for name in FILE_NAMES)), None)
     if match is None:
@@ -110,8 +116,7 @@ def parse_file(file: Path) -> tuple[Label, str]:
             f"{file}: unknown kind of name; rename it like person1_bacteria_2, person1_virus_2, "
             "IM-0001-0002 or NORMAL2-IM-0001-0002, or remove it"
         )
-    kind = match.groupdict().get("kind", "normal").lower()
-    label = next(label for label in LABELS if label == kind)
+    label = match.groupdict().get("kind", "normal").lower()
     if label not in CLASS_FOLDERS[file.parent.name]:
         raise UserError(
             f"{file}: the name says {label}, the folder {file.parent.name}; move or remove it"
@@ -120,9 +125,9 @@ def parse_file(file: Path) -> tuple[Label, str]:
 
 
 def count_table(records: Iterable[Record]) -> dict[str, dict[str, int]]:
-    """Counts the images as `table[split][label]`, zeros included."""
+    """Counts the images of the Guangzhou set as `table[split][label]`, zeros included."""
     counts = Counter((record.split, record.label) for record in records)
-    return {split: {label: counts[split, label] for label in LABELS} for split in get_args(Split)}
+    return {split: {label: counts[split, label] for label in LABELS} for split in KNOWN_COUNTS}
 
 
 def check_counts(records: Sequence[Record]) -> str | None:

@@ -1,8 +1,11 @@
 """Splits an NNX model into a static graph and a plain tree of arrays, and calls it again."""
 
+from collections.abc import Callable
 from typing import Any
 
+import jax
 from flax import nnx
+from jaxtyping import Array, Key
 
 Params = dict[str, Any]  # nested: names of layers, then of parameters, down to arrays
 
@@ -17,6 +20,15 @@ def split(model: nnx.Module) -> tuple[nnx.GraphDef, Params]:
     """
     graphdef, state = nnx.split(model)
     return graphdef, nnx.to_pure_dict(state)
+
+
+def abstract(build: Callable[[Key[Array, ""]], nnx.Module]) -> tuple[nnx.GraphDef, Params]:
+    """Splits the model that `build` makes of a key, without making its numbers.
+
+    Returns:
+        The static graph, and the parameters as `jax.ShapeDtypeStruct`s.
+    """
+    return split(nnx.eval_shape(lambda: build(jax.random.key(0))))
 
 
 def apply(graphdef: nnx.GraphDef, params: Params, *args: Any, **kwargs: Any) -> Any:

@@ -1,55 +1,23 @@
-"""Heads on frozen features: which images a task has, training, prediction, scores."""
+"""Heads on frozen features: training, prediction, scores."""
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
 from jaxtyping import Float, Int
 
 from jxr.config import BlurConfig, HeadConfig, WeightsConfig
-from jxr.data import Record, batches
-from jxr.errors import UserError
+from jxr.data import batches
 from jxr.evaluation import accuracy, auc, mcnemar, roc, score, seed_mean_interval
-from jxr.models import apply, split
+from jxr.models import abstract, apply
+from jxr.studies.binary_tasks import Examples
 from jxr.studies.restorers import in_batches
 from jxr.training.checkpoints import load_params
 from jxr.training.loop import fit
+from jxr.training.parallel import Parallel
 from jxr.training.tasks import build_head, classifier_task
-
-TaskName = Literal["normal_vs_pneumonia", "bacterial_vs_viral"]
-TASKS: tuple[TaskName, ...] = ("normal_vs_pneumonia", "bacterial_vs_viral")
-
-# The positive class is pneumonia in the first task and viral pneumonia in the second.
-POSITIVE: dict[TaskName, dict[str, int]] = {
-    "normal_vs_pneumonia": {"normal": 0, "bacteria": 1, "virus": 1},
-    "bacterial_vs_viral": {"bacteria": 0, "virus": 1},
-}
-
-
-class Examples(NamedTuple):
-    """The images of one task in one part of the data: rows of the data set, and labels 0 or 1."""
-
-    rows: Int[np.ndarray, " n"]
-    labels: Int[np.ndarray, " n"]
-
-
-def examples(
-    task: TaskName, records: tuple[Record, ...], part: Int[np.ndarray, " part"]
-) -> Examples:
-    """Returns those rows of `part` that the task is about.
-
-    Raises:
-        UserError: one of the two classes is empty.
-    """
-    classes = POSITIVE[task]
-    rows = np.array([row for row in part if records[row].label in classes], np.int64)
-    labels = np.array([classes[records[row].label] for row in rows], np.int32)
-    if len(set(labels.tolist())) < 2:
-        raise UserError(f"{task}: one of the two classes has no images in this part of the data")
-    return Examples(rows, labels)
 
 
 def head_recipe(config: HeadConfig, weights: WeightsConfig) -> str:
@@ -68,6 +36,7 @@ def train_head(
     seed: int,
     directory: Path,
     title: str,
+    parallel: Parallel = "jit",
 ) -> Any:
     """Trains a head on rows of the cached features, or goes on with it; returns its parameters."""
     steps = config.schedule.epochs * len(chosen.rows) // config.schedule.batch_size
@@ -87,6 +56,7 @@ def train_head(
         seed=seed,
         directory=directory,
         title=title,
+        parallel=parallel,
     )
 
 
@@ -96,8 +66,7 @@ def load_head(config: HeadConfig, in_features: int, directory: Path) -> Any:
     Raises:
         UserError: there is no checkpoint, or it is of another head.
     """
-    build = build_head(config, in_features)
-    template = jax.eval_shape(lambda: split(build(jax.random.key(0)))[1])
+    _, template = abstract(build_head(config, in_features))
     return load_params(directory / "checkpoints", template)
 
 
@@ -109,8 +78,7 @@ def predict(
     Not the probability: far from the boundary it rounds to 1, and images that the head tells apart
     would be tied in the ROC curve.
     """
-    build = build_head(config, features.shape[1])
-    graphdef, _ = split(nnx.eval_shape(lambda: build(jax.random.key(0))))
+    graphdef, _ = abstract(build_head(config, features.shape[1]))
     logits = jax.jit(lambda params, batch: apply(graphdef, params, batch))
     pairs = in_batches(lambda batch: logits(params, batch), features).astype(np.float64)
     return pairs[:, 1] - pairs[:, 0]

@@ -1,6 +1,7 @@
-"""The images of a run in memory, with their split by patient."""
+"""The images of a run: any source opened, brought to one size, split by patient."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,16 @@ from jaxtyping import Float, Int
 
 from jxr.config import DataConfig
 from jxr.data import (
+    ImageSet,
     Record,
-    check_counts,
-    data_fingerprint,
-    index_folder,
+    csv_set,
+    folder_set,
     load_images,
+    medmnist_set,
     split_by_patient,
 )
+from jxr.data.phantoms import phantom_set
+from jxr.data.tfds_reader import is_prepared, tfds_set
 from jxr.errors import UserError
 
 
@@ -27,7 +31,8 @@ class Dataset:
         records: Sorted by path.
         images: float32 in [0, 1], one channel; a read-only memory map.
         train, validation, test: Rows; no patient of train is in validation.
-        fingerprint: SHA-256 over names and contents of the files.
+        fingerprint: SHA-256 of what the images are.
+        notes: What whoever reads results of these images should know.
     """
 
     records: tuple[Record, ...]
@@ -36,6 +41,7 @@ class Dataset:
     validation: Int[np.ndarray, " validation"]
     test: Int[np.ndarray, " test"]
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
     def part(self, name: str) -> Int[np.ndarray, " rows"]:
         """Returns the rows of `train`, `validation` or `test`."""
@@ -48,38 +54,85 @@ def log_progress(done: int, total: int) -> None:
         logging.info("decoded %d of %d images", done, total)
 
 
-def load_dataset(config: DataConfig, cache: Path) -> Dataset:
-    """Reads the folder `config.path`; decoded images are kept under `cache`.
+def open_images(config: DataConfig) -> ImageSet:
+    """Opens the images that the config names: phantoms, or whatever lies at `config.path`.
 
     Raises:
-        UserError: no folder is given, or what it holds cannot be used.
+        UserError: nothing is named, or it cannot be used.
     """
+    if config.source == "phantoms":
+        counts = config.phantoms
+        return phantom_set(train=counts.train, test=counts.test, seed=counts.seed, size=config.size)
     if not config.path:
-        raise UserError("no images: give --config.data.path=FOLDER (with train/ and test/ inside)")
-    root = Path(config.path).expanduser()
-    records = index_folder(root)
-    note = check_counts(records)
-    if note:
+        raise UserError(
+            "no images: give --config.data.path=PATH (an image folder with train/ and test/, a CSV"
+            " file, pneumoniamnist.npz, a prepared data set) or --config.data.source=phantoms"
+        )
+    path = Path(config.path).expanduser()
+    if path.suffix.lower() == ".csv":
+        return csv_set(path)
+    if path.suffix.lower() == ".npz":
+        return medmnist_set(path)
+    if path.suffix.lower() in (".zip", ".tar", ".gz"):
+        raise UserError(
+            f"{path}: an archive; unpack it, or prepare it once by python -m experiments.prepare"
+            f" --source={path} --output=FOLDER, and give that folder"
+        )
+    return tfds_set(path) if is_prepared(path) else folder_set(path)
+
+
+def load_dataset(config: DataConfig, cache: Path) -> Dataset:
+    """Returns the images that the config names; decoded images are kept under `cache`.
+
+    Raises:
+        UserError: no images are named, or they cannot be used.
+    """
+    images = open_images(config)
+    records = images.records
+    notes = (*images.notes, *shared_patients(records))
+    for note in notes:
         logging.warning("%s", note)
-    images = load_images(
-        root,
-        records,
-        size=config.size,
-        resize=config.resize,
-        cache=cache,
-        progress=log_progress,
-    )
-    train, validation = split_by_patient(
-        records, fraction=config.validation_fraction, seed=config.split_seed
+    train, validation, test = split_parts(records, config)
+    logging.info("images: %d train, %d validation, %d test", len(train), len(validation), len(test))
+    pixels = load_images(
+        images, size=config.size, resize=config.resize, cache=cache, progress=log_progress
     )
     row = {record.path: number for number, record in enumerate(records)}
-    test = [record for record in records if record.split == "test"]
-    logging.info("images: %d train, %d validation, %d test", len(train), len(validation), len(test))
     return Dataset(
         records=records,
-        images=images,
+        images=pixels,
         train=np.array([row[record.path] for record in train]),
         validation=np.array([row[record.path] for record in validation]),
         test=np.array([row[record.path] for record in test]),
-        fingerprint=data_fingerprint(root, records),
+        fingerprint=images.fingerprint,
+        notes=notes,
     )
+
+
+def split_parts(records: Sequence[Record], config: DataConfig) -> tuple[Sequence[Record], ...]:
+    """Returns train, validation and test; validation is drawn by patient where none is given."""
+    train, validation, test = (
+        [record for record in records if record.split == split]
+        for split in ("train", "validation", "test")
+    )
+    for name, part in (("train", train), ("test", test)):
+        if not part:
+            raise UserError(f"no {name} images: put some into the split '{name}'")
+    if validation:
+        return train, validation, test
+    fraction, seed = config.validation_fraction, config.split_seed
+    return *split_by_patient(records, fraction=fraction, seed=seed), test
+
+
+def shared_patients(records: Sequence[Record]) -> list[str]:
+    """Returns a note if patients have images in several splits, as far as their names tell."""
+    splits: dict[str, set[str]] = {}
+    for record in records:
+        splits.setdefault(record.patient, set()).add(record.split)
+    several = sum(len(kinds) > 1 for kinds in splits.values())
+    if not several:
+        return []
+    return [
+        f"{several} patient names occur in more than one split: if they are the same patients,"
+        " scores are too good."
+    ]

@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from jxr import rng
@@ -16,12 +15,13 @@ from jxr.config import BlurConfig, RestorerRun, UNetConfig
 from jxr.data import batches, eval_batches
 from jxr.errors import UserError
 from jxr.evaluation import restoration_scores
-from jxr.models import apply, split
+from jxr.models import abstract, apply
 from jxr.optics import gaussian_profile, kernel_radius
 from jxr.restoration import choose_noise_to_signal, wiener
 from jxr.studies.dataset import Dataset
 from jxr.training.checkpoints import load_params
 from jxr.training.loop import fit
+from jxr.training.parallel import Parallel
 from jxr.training.tasks import blurred_images, build_unet, restorer_task
 
 BATCH = 16
@@ -57,7 +57,9 @@ def check_reflect(blur: BlurConfig) -> None:
         raise UserError(f"blur.boundary '{blur.boundary}': the Wiener filter needs 'reflect'")
 
 
-def train_unet(run: RestorerRun, dataset: Dataset, directory: Path, title: str) -> Any:
+def train_unet(
+    run: RestorerRun, dataset: Dataset, directory: Path, title: str, parallel: Parallel = "jit"
+) -> Any:
     """Trains the U-Net of one blur setting, or goes on with it; returns its parameters."""
     schedule = run.unet.schedule
     steps = schedule.epochs * len(dataset.train) // schedule.batch_size
@@ -75,6 +77,7 @@ def train_unet(run: RestorerRun, dataset: Dataset, directory: Path, title: str) 
         seed=run.seed,
         directory=directory,
         title=title,
+        parallel=parallel,
     )
 
 
@@ -89,8 +92,7 @@ def unet_recipe(config: UNetConfig) -> str:
 
 def unet_restorer(config: UNetConfig, params: Any) -> Restorer:
     """Returns blurred -> restored, both batches of images on the device, clipped to [0, 1]."""
-    build = build_unet(config)
-    graphdef, _ = split(nnx.eval_shape(lambda: build(jax.random.key(0))))
+    graphdef, _ = abstract(build_unet(config))
 
     @jax.jit
     def restore(params: Any, images: Array) -> Array:
@@ -106,8 +108,7 @@ def load_unet(config: UNetConfig, directory: Path) -> Restorer:
     Raises:
         UserError: there is no checkpoint, or it is of another U-Net.
     """
-    build = build_unet(config)
-    template = jax.eval_shape(lambda: split(build(jax.random.key(0)))[1])
+    _, template = abstract(build_unet(config))
     return unet_restorer(config, load_params(directory / "checkpoints", template))
 
 

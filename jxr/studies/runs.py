@@ -9,9 +9,9 @@ import numpy as np
 from jxr.config import ClassifierRun, RestorerRun, from_config_dict
 from jxr.errors import UserError
 from jxr.provenance import provenance
+from jxr.studies.binary_tasks import binary_task, examples
 from jxr.studies.classifiers import (
     classification_row,
-    examples,
     head_recipe,
     load_head,
     predict,
@@ -32,17 +32,20 @@ from jxr.studies.restorers import (
     wiener_restorer,
 )
 from jxr.studies.workdir import claim, write_json
+from jxr.training.parallel import Parallel
 
 
-def train_classifier(run: ClassifierRun, workdir: Path, cache: Path) -> None:
-    """Trains one head in `workdir`, or goes on with it.
+def train_classifier(
+    run: ClassifierRun, workdir: Path, cache: Path, parallel: Parallel = "jit"
+) -> None:
+    """Trains one head in `workdir`, or goes on with it; see `fit` for `parallel`.
 
     Raises:
         UserError: a mistake in the config, the images or the weights.
     """
     check_blur(run.blur, run.data.size)
     dataset = load_dataset(run.data, cache)
-    chosen = examples(run.task, dataset.records, dataset.train)
+    chosen = examples(binary_task(run.task, dataset.records), dataset.records, dataset.train)
     backbone = load_backbone(run.weights)
     claim(workdir, run, data=dataset.fingerprint, weights=backbone.fingerprint)
     train_head(
@@ -52,11 +55,14 @@ def train_classifier(run: ClassifierRun, workdir: Path, cache: Path) -> None:
         seed=run.seed,
         directory=workdir,
         title=f"{run.task} on {run.train_on}",
+        parallel=parallel,
     )
 
 
-def train_restorer(run: RestorerRun, workdir: Path, cache: Path) -> None:
-    """Trains one U-Net in `workdir`, or goes on with it.
+def train_restorer(
+    run: RestorerRun, workdir: Path, cache: Path, parallel: Parallel = "jit"
+) -> None:
+    """Trains one U-Net in `workdir`, or goes on with it; see `fit` for `parallel`.
 
     Raises:
         UserError: a mistake in the config or the images.
@@ -65,7 +71,7 @@ def train_restorer(run: RestorerRun, workdir: Path, cache: Path) -> None:
     check_unet(run.unet, run.data.size)
     dataset = load_dataset(run.data, cache)
     claim(workdir, run, data=dataset.fingerprint)
-    train_unet(run, dataset, workdir, f"unet sigma {run.blur.sigma:g}")
+    train_unet(run, dataset, workdir, f"unet sigma {run.blur.sigma:g}", parallel)
 
 
 def evaluate(workdir: Path, cache: Path, part: str) -> dict[str, Any]:
@@ -101,7 +107,7 @@ def evaluate_classifier(
     dataset = load_dataset(run.data, cache)
     backbone = load_backbone(run.weights)
     claim(workdir, run, data=dataset.fingerprint, weights=backbone.fingerprint)
-    chosen = examples(run.task, dataset.records, dataset.part(part))
+    chosen = examples(binary_task(run.task, dataset.records), dataset.records, dataset.part(part))
     classification, curves = [], []
     for test_on in ("original", "blurred"):
         features = run_features(run, test_on, dataset, backbone, cache)

@@ -16,7 +16,6 @@ import jax
 import numpy as np
 import optax
 from absl import logging
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
 from jxr import rng
@@ -24,7 +23,8 @@ from jxr.config import ScheduleConfig
 from jxr.errors import UserError
 from jxr.training.checkpoints import Checkpoints
 from jxr.training.metrics import MetricsLog
-from jxr.training.step import Task, TrainState, init_state, make_train_step
+from jxr.training.parallel import Parallel, spread
+from jxr.training.step import Task, TrainState, init_state
 
 
 class Stopped(Exception):
@@ -62,6 +62,7 @@ def fit(
     seed: int,
     directory: Path,
     title: str = "train",
+    parallel: Parallel = "jit",
 ) -> Any:
     """Trains to step `steps`, from the newest checkpoint in `directory` if there is one.
 
@@ -73,6 +74,7 @@ def fit(
         seed: Of the initial weights, dropout and noise.
         directory: Gets `checkpoints/` and `metrics.jsonl`.
         title: Names the run in the progress display.
+        parallel: How the step is spread over devices; checkpoints are the same either way.
 
     Returns:
         The trained parameters, a pytree of float32 arrays on the default device.
@@ -88,17 +90,14 @@ def fit(
             " schedule.epochs"
         )
     optimizer = optax.adam(schedule.learning_rate)
-    mesh = Mesh(np.array(jax.devices()), ("data",))
-    replicated = NamedSharding(mesh, PartitionSpec())
-    by_example = NamedSharding(mesh, PartitionSpec("data"))
-    if schedule.batch_size % mesh.size:
+    if schedule.batch_size % jax.device_count():
         raise UserError(
-            f"schedule.batch_size {schedule.batch_size} does not divide by the {mesh.size} devices:"
-            " give a multiple"
+            f"schedule.batch_size {schedule.batch_size} does not divide by the"
+            f" {jax.device_count()} devices: give a multiple"
         )
+    on_devices = spread(task, optimizer, parallel)
     key = jax.random.key(seed)
-    run_key = jax.device_put(rng.stream(key, "train"), replicated)
-    train_step = jax.jit(make_train_step(task, optimizer), donate_argnums=0)
+    run_key = rng.stream(key, "train")
 
     def init() -> TrainState:
         return init_state(task, optimizer, rng.stream(key, "init"))
@@ -109,17 +108,21 @@ def fit(
     with stop, Checkpoints(directory / "checkpoints") as checkpoints:
         start = 0
         if checkpoints.latest_step() is None:
-            state = jax.jit(init, out_shardings=replicated)()
+            plain = jax.jit(init, out_shardings=on_devices.sharding)()
         else:
             # Only shapes: drawing initial values that are thrown away takes half a minute.
             template = jax.tree.map(
-                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated),
+                lambda leaf: jax.ShapeDtypeStruct(
+                    leaf.shape, leaf.dtype, sharding=on_devices.sharding
+                ),
                 jax.eval_shape(init),
             )
-            state, position = checkpoints.restore(template)
+            plain, position = checkpoints.restore(template)
             batches.set_state(position)
-            start = int(state.step)
+            start = int(plain.step)
             logging.info("%s: resumed at step %d of %d", title, start, steps)
+        state = on_devices.put_state(plain)
+        del plain
         with (
             MetricsLog(directory / "metrics.jsonl", start, steps, title) as metrics,
             tqdm(
@@ -131,7 +134,7 @@ def fit(
                 due = step > start and step % schedule.checkpoint_every == 0
                 if due or stopping or step == steps:
                     metrics.flush(step)  # before the save: a loss gone wrong is not saved
-                    checkpoints.save(step, state, batches.get_state())
+                    checkpoints.save(step, on_devices.get_state(state), batches.get_state())
                 if stopping:
                     raise Stopped(
                         f"{title}: stopped at step {step} of {steps}, saved; run again to go on",
@@ -139,15 +142,15 @@ def fit(
                     )
                 if step == steps:
                     break
-                batch = jax.device_put(dict(next(batches)), by_example)
-                state, loss = train_step(state, batch, run_key)
+                batch = on_devices.put_batch(next(batches))
+                state, loss = on_devices.step(state, batch, run_key)
                 metrics.add(loss)
                 bar.update()
                 if (step + 1) % schedule.log_every == 0:
                     metrics.flush(step + 1)
     if stop.requested:  # during the last save
         raise Stopped(f"{title}: finished and saved; run again to go on", stop.requested)
-    return jax.device_put(state.params, jax.devices()[0])
+    return jax.device_put(on_devices.get_state(state).params, jax.devices()[0])
 
 
 class _StopRequest:

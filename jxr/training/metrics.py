@@ -39,8 +39,8 @@ class MetricsLog:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, loss: Float[Array, ""]) -> None:
-        """Keeps the loss of one more step, without waiting for it."""
+    def add(self, loss: Float[Array, "*devices"]) -> None:
+        """Keeps the loss of one more step, without waiting for it; under pmap one a device."""
         self._losses.append(loss)
 
     def flush(self, step: int) -> None:
@@ -52,6 +52,7 @@ class MetricsLog:
         if not self._losses:
             return
         values = np.array(jax.device_get(self._losses), np.float64)
+        values = values.reshape(len(values), -1)[:, 0]  # the same on every device
         self._losses.clear()
         if not np.isfinite(values).all():
             first_bad = int(np.argmin(np.isfinite(values)))

@@ -51,8 +51,17 @@ def init_state(
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
 
 
-def make_train_step(task: Task, optimizer: optax.GradientTransformation) -> TrainStep:
-    """Returns the pure step: (state, batch, dropout-and-noise key) -> (next state, mean loss)."""
+def make_train_step(
+    task: Task, optimizer: optax.GradientTransformation, *, axis_name: str | None = None
+) -> TrainStep:
+    """Returns the pure step: (state, batch, dropout-and-noise key) -> (next state, mean loss).
+
+    Args:
+        task: What is learnt.
+        optimizer: Of optax.
+        axis_name: The mapped axis over which losses and gradients are averaged, under pmap; None
+            where the step sees the whole batch.
+    """
 
     def train_step(
         state: TrainState, batch: Batch, key: Key[Array, ""]
@@ -63,6 +72,8 @@ def make_train_step(task: Task, optimizer: optax.GradientTransformation) -> Trai
             return task.losses(params, batch, step_key).mean()
 
         loss, gradients = jax.value_and_grad(mean_loss)(state.params)
+        if axis_name is not None:  # shards are equally large, so the mean of means is the mean
+            loss, gradients = jax.lax.pmean((loss, gradients), axis_name)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         return TrainState(state.step + 1, params, opt_state), loss

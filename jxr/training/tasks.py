@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from jxr import rng
 from jxr.config import BlurConfig, HeadConfig, UNetConfig
-from jxr.models import Head, UNet, apply, split
+from jxr.models import Head, UNet, abstract, apply, split
 from jxr.optics import degrade, kernel_radius
 from jxr.training.step import Batch, Params, Task
 
@@ -47,7 +47,7 @@ def classifier_task(config: HeadConfig, in_features: int) -> Task:
     A batch has `features` (float32, batch x in_features), `label` (0 or 1) and `example_id`.
     """
     build = build_head(config, in_features)
-    graphdef, _ = split(nnx.eval_shape(lambda: build(jax.random.key(0))))
+    graphdef, _ = abstract(build)
 
     def losses(params: Params, batch: Batch, key: Key[Array, ""]) -> Float[Array, " batch"]:
         keys = rng.per_example(key, batch["example_id"])
@@ -64,7 +64,7 @@ def restorer_task(config: UNetConfig, blur: BlurConfig) -> Task:
     whole image is blurred first, so that a crop's border is image and not boundary condition.
     """
     build = build_unet(config)
-    graphdef, _ = split(nnx.eval_shape(lambda: build(jax.random.key(0))))
+    graphdef, _ = abstract(build)
 
     def losses(params: Params, batch: Batch, key: Key[Array, ""]) -> Float[Array, " batch"]:
         originals = batch["image"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jxr.data import data_fingerprint, index_folder, load_images
+from jxr.data import data_fingerprint, file_set, index_folder, load_images
 from jxr.errors import UserError
 
 
@@ -20,7 +20,7 @@ def records(root):
 
 
 def test_images_come_in_the_order_of_the_records(root, records):
-    images = load_images(root, records[::-1], size=16)
+    images = load_images(file_set(root, records[::-1]), size=16)
     assert images.shape == (9, 16, 16, 1)
     assert images.dtype == np.float32
     for record, image in zip(records[::-1], images, strict=True):
@@ -31,18 +31,23 @@ def test_images_come_in_the_order_of_the_records(root, records):
 
 def test_progress_counts_every_image(root, records):
     seen = []
-    load_images(root, records, size=8, progress=lambda done, total: seen.append((done, total)))
+    load_images(
+        file_set(root, records), size=8, progress=lambda done, total: seen.append((done, total))
+    )
     assert seen == [(i, 9) for i in range(1, 10)]
 
 
 def test_the_cache_holds_the_same_images_and_spares_decoding(root, records, tmp_path):
     cache = tmp_path / "new" / "cache"
-    plain = load_images(root, records, size=16)
+    plain = load_images(file_set(root, records), size=16)
     decoded = []
 
     def load() -> np.ndarray:
         return load_images(
-            root, records, size=16, cache=cache, progress=lambda done, total: decoded.append(done)
+            file_set(root, records),
+            size=16,
+            cache=cache,
+            progress=lambda done, total: decoded.append(done),
         )
 
     first = load()
@@ -59,22 +64,22 @@ def test_another_question_has_another_cache(root, records, tmp_path):
     def count() -> int:
         return len(list(tmp_path.glob("*.npy")))
 
-    load_images(root, records, size=16, cache=tmp_path)
-    load_images(root, records, size=8, cache=tmp_path)
-    load_images(root, records, size=8, resize="nearest", cache=tmp_path)
+    load_images(file_set(root, records), size=16, cache=tmp_path)
+    load_images(file_set(root, records), size=8, cache=tmp_path)
+    load_images(file_set(root, records), size=8, resize="nearest", cache=tmp_path)
     assert count() == 3
-    reverse = load_images(root, records[::-1], size=8, cache=tmp_path)
+    reverse = load_images(file_set(root, records[::-1]), size=8, cache=tmp_path)
     assert count() == 4
-    np.testing.assert_array_equal(reverse, load_images(root, records, size=8)[::-1])
+    np.testing.assert_array_equal(reverse, load_images(file_set(root, records), size=8)[::-1])
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(root / records[0].path)
-    changed = load_images(root, records, size=8, cache=tmp_path)
+    changed = load_images(file_set(root, records), size=8, cache=tmp_path)
     assert count() == 5
     assert not changed[0].any()
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "garbage", "other shape"])
 def test_a_damaged_cache_is_rebuilt_with_a_note(root, records, tmp_path, caplog, damage):
-    expected = np.array(load_images(root, records, size=16, cache=tmp_path))
+    expected = np.array(load_images(file_set(root, records), size=16, cache=tmp_path))
     (file,) = tmp_path.glob("*.npy")
     content = bytearray(file.read_bytes())
     content[-3000] ^= 1
@@ -89,29 +94,29 @@ def test_a_damaged_cache_is_rebuilt_with_a_note(root, records, tmp_path, caplog,
                 "garbage": b"garbage",
             }[damage]
         )
-    again = load_images(root, records, size=16, cache=tmp_path)
+    again = load_images(file_set(root, records), size=16, cache=tmp_path)
     np.testing.assert_array_equal(again, expected)
     assert f"{file}: damaged cache" in caplog.text
     caplog.clear()
-    load_images(root, records, size=16, cache=tmp_path)
+    load_images(file_set(root, records), size=16, cache=tmp_path)
     assert not caplog.text
 
 
 def test_an_unreadable_image_leaves_nothing_behind(root, records, tmp_path):
     (root / records[4].path).write_bytes(b"no image")
     with pytest.raises(UserError, match=records[4].path):
-        load_images(root, records, size=16, cache=tmp_path / "cache")
+        load_images(file_set(root, records), size=16, cache=tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_written_is_named(root, records, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"file: .*; choose another cache folder"):
-        load_images(root, records, size=16, cache=tmp_path / "file")
+        load_images(file_set(root, records), size=16, cache=tmp_path / "file")
     full = namedtuple("Usage", ["free"])(100)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
     with pytest.raises(UserError, match=r"cache: .* needed; free space or move the cache"):
-        load_images(root, records, size=16, cache=tmp_path / "cache")
+        load_images(file_set(root, records), size=16, cache=tmp_path / "cache")
 
 
 def test_the_fingerprint_follows_names_bytes_and_order(root, records, build, tmp_path):
@@ -137,7 +142,7 @@ def test_the_fingerprint_follows_names_bytes_and_order(root, records, build, tmp
 def test_real_images_of_the_right_size_are_their_bytes(shared):
     root = shared / "data" / "chest_xray"
     records = index_folder(root)[::500]
-    images = load_images(root, records)
+    images = load_images(file_set(root, records))
     for record, image in zip(records, images, strict=True):
         pixels = np.asarray(Image.open(root / record.path))
         np.testing.assert_array_equal(image[..., 0], pixels.astype(np.float32) / np.float32(255))

@@ -1,4 +1,4 @@
-"""What a task is made of, and probabilities from logits."""
+"""Rows of the tables, and log-odds from a head."""
 
 import jax
 import jax.numpy as jnp
@@ -7,39 +7,14 @@ import pytest
 from scipy.special import expit, logit, softmax
 
 from jxr.config import BlurConfig, HeadConfig, WeightsConfig
-from jxr.data import Record
-from jxr.errors import UserError
 from jxr.models import apply, split
 from jxr.studies.classifiers import (
     classification_row,
-    examples,
     head_recipe,
     paired_row,
     predict,
 )
 from jxr.training.tasks import build_head
-
-RECORDS = tuple(
-    Record(path=f"train/X/{number}.jpeg", label=label, patient=str(number), split="train")
-    for number, label in enumerate(["normal", "bacteria", "virus", "virus", "normal"])
-)
-
-
-def test_pneumonia_is_positive_whatever_the_organism():
-    chosen = examples("normal_vs_pneumonia", RECORDS, np.array([0, 2, 3, 1]))
-    assert chosen.rows.tolist() == [0, 2, 3, 1]
-    assert chosen.labels.tolist() == [0, 1, 1, 1]
-
-
-def test_virus_is_positive_and_normal_left_out():
-    chosen = examples("bacterial_vs_viral", RECORDS, np.arange(5))
-    assert chosen.rows.tolist() == [1, 2, 3]
-    assert chosen.labels.tolist() == [0, 1, 1]
-
-
-def test_a_task_without_one_of_its_classes_is_refused():
-    with pytest.raises(UserError, match="bacterial_vs_viral: one of the two classes"):
-        examples("bacterial_vs_viral", RECORDS, np.array([0, 2]))
 
 
 def test_only_the_report_s_protocol_is_called_report():

@@ -3,14 +3,18 @@
 import dataclasses
 import json
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jxr.errors import UserError
+from jxr.optics import gaussian_blur
+from jxr.studies import classification_stage
 from jxr.studies import reproduce as module
+from jxr.studies.dataset import load_dataset
 from jxr.studies.reproduce import reproduce
 from ml_collections_configs.reproduce import RUNS
-from tests.tiny import tiny
+from tests.tiny import tiny, write_csv
 
 CLASSIFICATION_KEYS = {
     "task", "recipe", "train_on", "test_on", "restorer", "sigma", "convention", "noise",
@@ -73,6 +77,7 @@ def test_provenance_says_where_the_numbers_come_from(finished):
     assert {"heads", "features-original", "classification"} <= set(origin["stage_seconds"])
     assert set(origin["stage_commits"]) == {
         "classification",
+        "examples",
         *(f"restoration-sigma{s}-{c}" for s in (1, 2) for c in ("standard", "report")),
     }
     assert str(folder) not in json.dumps(results)
@@ -90,28 +95,60 @@ def test_saved_log_odds_give_the_published_accuracy(finished):
             assert row["accuracy"] == pytest.approx(right.mean())
 
 
+def test_examples_are_test_images_with_what_became_of_them(finished):
+    config, folder, results = finished
+    dataset = load_dataset(config.data, folder / "cache")
+    saved = np.load(folder / "run" / "examples.npz")
+    assert saved["titles"].tolist() == ["bacteria", "normal", "virus"]
+    rows = [np.flatnonzero((dataset.images == image).all((1, 2, 3))) for image in saved["original"]]
+    assert np.isin(np.concatenate(rows), dataset.test).all()
+    assert [dataset.records[row[0]].label for row in rows] == saved["titles"].tolist()
+    blurred = gaussian_blur(jnp.asarray(saved["original"]), config.blur.sigma, radius=8)
+    np.testing.assert_allclose(saved["blurred"], blurred, atol=1e-6)
+    error = {
+        name: np.square(saved[name] - saved["original"]).mean()
+        for name in ("blurred", "recovered_wiener", "recovered_unet")
+    }
+    assert error["recovered_wiener"] < error["blurred"]
+    assert error["recovered_unet"] != error["blurred"]
+    assert results["provenance"]["notes"] == list(dataset.notes)
+
+
+def test_own_classes_from_a_csv_file_run_through_unchanged(tmp_path):
+    config = tiny(RUNS["kermany"], write_csv(tmp_path / "own"))
+    config = dataclasses.replace(config, seeds=(0,), sigmas=(2.0,), conventions=("standard",))
+    results = reproduce(config, tmp_path / "run", tmp_path / "cache")
+    tasks = {row["task"]: row["n"] for row in results["classification"]}
+    assert tasks == {"normal_vs_rest": 18, "rest_vs_covid": 18, "rest_vs_tb": 18}
+    assert len(results["classification"]) == 3 * 2 * 4
+    # Covid is of middle brightness, which blur keeps, and tb and normal are the ends.
+    best = max(r["auc"] for r in results["classification"] if r["task"] == "normal_vs_rest")
+    assert best > 0.9
+    asked = dataclasses.replace(config, tasks=("normal_vs_tb",))
+    results = reproduce(asked, tmp_path / "asked", tmp_path / "cache")
+    assert {(row["task"], row["n"]) for row in results["classification"]} == {("normal_vs_tb", 12)}
+
+
 def test_called_again_it_does_nothing_twice(finished, monkeypatch):
     config, folder, results = finished
 
     def refuse(*_, **__):
         raise AssertionError("a finished stage was done again")
 
-    for name in ("restoration_stage", "classification_stage"):
+    for name in ("restoration_stage", "classification_stage", "examples_stage"):
         monkeypatch.setattr(module, name, refuse)
     again = reproduce(config, folder / "run", folder / "cache")
     assert again == results
 
 
 @pytest.mark.resume
-def test_stopped_between_stages_it_goes_on_to_the_same_results(
-    finished, tiny_images, tmp_path, monkeypatch
-):
+def test_stopped_between_stages_it_goes_on_to_the_same_results(finished, tmp_path, monkeypatch):
     config, folder, results = finished
 
     class Stop(Exception):
         pass
 
-    train_head, calls = module.train_head, []
+    train_head, calls = classification_stage.train_head, []
 
     def stops(*arguments, **options):
         calls.append(options["title"])
@@ -119,7 +156,7 @@ def test_stopped_between_stages_it_goes_on_to_the_same_results(
             raise Stop
         return train_head(*arguments, **options)
 
-    monkeypatch.setattr(module, "train_head", stops)
+    monkeypatch.setattr(classification_stage, "train_head", stops)
     with pytest.raises(Stop):
         reproduce(config, tmp_path / "run", folder / "cache")
     again = reproduce(config, tmp_path / "run", folder / "cache")

@@ -3,9 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -53,16 +50,37 @@ class StopAt:
         return next(self.inner)
 
 
-def train(case, directory, *, steps=STEPS, stop_at=None, seed=3, learning_rate=1e-2):
+def train(
+    case,
+    directory,
+    *,
+    steps=STEPS,
+    stop_at=None,
+    seed=3,
+    learning_rate=1e-2,
+    batch_size=4,
+    parallel="jit",
+):
     task, arrays = CASES[case]
     schedule = ScheduleConfig(
-        epochs=1, batch_size=4, learning_rate=learning_rate, log_every=2, checkpoint_every=4
+        epochs=1,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        log_every=2,
+        checkpoint_every=4,
     )
-    iterator = batches(arrays, batch_size=4, seed=seed)
+    iterator = batches(arrays, batch_size=batch_size, seed=seed)
     if stop_at is not None:
         iterator = StopAt(iterator, stop_at)
     return fit(
-        task, iterator, schedule=schedule, steps=steps, seed=seed, directory=directory, title=case
+        task,
+        iterator,
+        schedule=schedule,
+        steps=steps,
+        seed=seed,
+        directory=directory,
+        title=case,
+        parallel=parallel,
     )
 
 
@@ -204,33 +222,3 @@ def test_sigint_stops_as_sigterm_does(tmp_path):
 def test_not_one_step_is_refused(tmp_path):
     with pytest.raises(UserError, match="not one step"):
         train("classifier", tmp_path, steps=0)
-
-
-@pytest.mark.devices
-def test_two_devices_train_as_one_does(tmp_path):
-    """In processes of their own, for the number of devices is fixed when JAX starts."""
-    script = f"""
-import sys
-from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})
-import jax, numpy as np, test_loop
-assert jax.device_count() == int(sys.argv[1])
-for case in test_loop.CASES:
-    params = test_loop.train(case, Path(sys.argv[2]) / case)
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
-    np.savez(Path(sys.argv[2]) / f"{{case}}.npz", *leaves)
-"""
-    for count in (1, 2):
-        folder = tmp_path / str(count)
-        folder.mkdir()
-        flags = f"--xla_force_host_platform_device_count={count}"
-        subprocess.run(
-            [sys.executable, "-c", script, str(count), str(folder)],
-            check=True,
-            env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-        )
-    for case in CASES:
-        one, two = (np.load(tmp_path / str(count) / f"{case}.npz") for count in (1, 2))
-        for name in one.files:
-            np.testing.assert_allclose(one[name], two[name], rtol=1e-4, atol=1e-5)

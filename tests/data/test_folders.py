@@ -1,0 +1,79 @@
+"""Folders: the published set by its names, own classes by their folders."""
+
+import pytest
+
+from jxr.data import folder_set, index_folder
+from jxr.errors import UserError
+
+OWN = (
+    "train/covid/a.png",
+    "train/covid/b.PNG",
+    "train/normal/1.jpeg",
+    "train/normal/2.tiff",
+    "val/normal/3.png",
+    "test/covid/c.png",
+    "test/normal/4.png",
+)
+
+
+def test_published_names_are_the_guangzhou_set(build):
+    root = build()
+    images = folder_set(root)
+    assert images.records == index_folder(root)
+    assert "not the published image set" in images.notes[0]  # nine images only
+    assert images.read(0).shape == (27, 23, 1)
+
+
+def test_own_classes_are_named_by_their_folders(build):
+    images = folder_set(build(OWN))
+    assert [(r.path, r.label, r.split) for r in images.records] == [
+        ("test/covid/c.png", "covid", "test"),
+        ("test/normal/4.png", "normal", "test"),
+        ("train/covid/a.png", "covid", "train"),
+        ("train/covid/b.PNG", "covid", "train"),
+        ("train/normal/1.jpeg", "normal", "train"),
+        ("train/normal/2.tiff", "normal", "train"),
+        ("val/normal/3.png", "normal", "validation"),
+    ]
+    assert len({record.patient for record in images.records}) == len(OWN)
+    assert "The patients are not known" in images.notes[0]
+    assert images.read(3).shape == (21, 29, 1)
+
+
+def test_own_files_in_folders_normal_and_pneumonia_are_own_classes(build):
+    names = ("train/NORMAL/x1.png", "train/PNEUMONIA/x2.png", "test/NORMAL/x3.png")
+    images = folder_set(build(names))
+    assert {record.label for record in images.records} == {"NORMAL", "PNEUMONIA"}
+
+
+def test_one_published_name_makes_the_others_mistakes(build):
+    names = ("train/NORMAL/IM-1-1.png", "train/PNEUMONIA/x2.png", "test/NORMAL/x3.png")
+    with pytest.raises(UserError, match=r"x\d.png: unknown kind of name"):
+        folder_set(build(names))
+
+
+def test_junk_is_ignored(build):
+    root = build(OWN)
+    clean = folder_set(root)
+    for junk in ("train/covid/.DS_Store", "train/covid/._a.png", "train/.hidden", "train/a.txt"):
+        (root / junk).write_bytes(b"junk")
+    (root / "train" / "__MACOSX" / "covid").mkdir(parents=True)
+    assert folder_set(root).records == clean.records
+
+
+def test_a_deeper_folder_is_refused(build):
+    root = build((*OWN, "train/covid/patient7/x.png"))
+    with pytest.raises(UserError, match="patient7: a folder inside a class"):
+        folder_set(root)
+
+
+def test_a_class_without_training_images_is_refused(build):
+    with pytest.raises(UserError, match=r"test/tb/x.png: its class has no training images"):
+        folder_set(build((*OWN, "test/tb/x.png")))
+
+
+def test_folders_without_images_are_refused(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / split / "a").mkdir(parents=True)
+    with pytest.raises(UserError, match="no images below train and test"):
+        folder_set(tmp_path)

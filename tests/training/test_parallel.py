@@ -1,0 +1,72 @@
+"""jit and pmap, on one device or many: the same training."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from jxr.training.loop import Stopped
+from tests.training.test_loop import CASES, assert_same_bits, train
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# In a process of its own, for the number of devices is fixed when JAX starts.
+SCRIPT = """
+import sys
+from pathlib import Path
+import jax, numpy as np
+from tests.training.test_loop import CASES, train
+assert jax.device_count() == int(sys.argv[1])
+for case in CASES:
+    for parallel in ("jit", "pmap"):
+        folder = Path(sys.argv[2]) / f"{case}-{parallel}"
+        params = train(case, folder, batch_size=8, parallel=parallel)
+        np.savez(folder / "params.npz", *map(np.asarray, jax.tree.leaves(params)))
+"""
+
+
+@pytest.mark.devices
+def test_one_two_and_eight_devices_train_the_same_by_jit_and_by_pmap(tmp_path):
+    found = {}
+    for count in (1, 2, 8):
+        flags = f"--xla_force_host_platform_device_count={count}"
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT, str(count), str(tmp_path / str(count))],
+            check=True,
+            cwd=ROOT,
+            env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        )
+        for case in CASES:
+            for parallel in ("jit", "pmap"):
+                file = tmp_path / str(count) / f"{case}-{parallel}" / "params.npz"
+                found[case, count, parallel] = np.load(file)
+    for (case, _, _), params in found.items():
+        reference = found[case, 1, "jit"]
+        for name in reference.files:
+            np.testing.assert_allclose(params[name], reference[name], rtol=1e-4, atol=1e-5)
+    # Two trainings that differ in their seed are far apart, so the tolerance means something.
+    other = jax.tree.leaves(train("classifier", tmp_path / "other", batch_size=8, seed=4))
+    reference = found["classifier", 1, "jit"]
+    assert not any(
+        np.allclose(leaf, reference[name], rtol=1e-4, atol=1e-5)
+        for leaf, name in zip(other, reference.files, strict=True)
+    )
+
+
+@pytest.mark.resume
+@pytest.mark.parametrize("case", CASES)
+def test_pmap_resumes_bit_for_bit_and_from_a_checkpoint_of_jit(case, tmp_path):
+    straight = train(case, tmp_path / "straight", parallel="pmap")
+    with pytest.raises(Stopped):
+        train(case, tmp_path / "stopped", parallel="pmap", stop_at=5)
+    resumed = train(case, tmp_path / "stopped", parallel="pmap")
+    assert_same_bits(resumed, straight)
+    with pytest.raises(Stopped):
+        train(case, tmp_path / "crossed", parallel="jit", stop_at=5)
+    crossed = train(case, tmp_path / "crossed", parallel="pmap")
+    for a, b in zip(jax.tree.leaves(crossed), jax.tree.leaves(straight), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
