@@ -1,10 +1,15 @@
-# make test, make lint; PYTHON=python3.12 picks the interpreter, TESTS=tests/optics a part.
+# make demo, make test, make lint; PYTHON=python3.12 picks the interpreter, TESTS=tests/optics a part.
 PYTHON ?= python3
 TESTS ?=
 VENV ?= .venv-$(notdir $(PYTHON))
 RUN = $(VENV)/bin/python
 
-.PHONY: test lint clean
+.PHONY: demo test lint clean
+
+demo: $(VENV)/installed
+	$(RUN) -m experiments.reproduce --config=ml_collections_configs/reproduce.py:demo \
+	  --workdir=runs/demo
+	@echo "open runs/demo/report/index.html"
 
 test: $(VENV)/ready
 	$(RUN) -m pytest $(TESTS)
@@ -15,8 +20,13 @@ lint: $(VENV)/ready
 	$(VENV)/bin/mypy
 
 # One environment for each interpreter, made anew when the pins or the project's metadata change.
-$(VENV)/ready: pyproject.toml requirements.lock
+$(VENV)/installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --constraint requirements.lock --editable .
+	touch $@
+
+# The same environment with what tests and linters need.
+$(VENV)/ready: $(VENV)/installed
 	$(RUN) -m pip install --quiet --constraint requirements.lock --editable '.[test]'
 	touch $@
 

@@ -4,7 +4,7 @@ from jxr.data.arrays import load_images
 from jxr.data.csv_files import csv_set
 from jxr.data.folders import folder_set
 from jxr.data.image_set import ImageSet, data_fingerprint, file_set
-from jxr.data.images import Resize, read_image, resize
+from jxr.data.images import Resize, decode_image, read_image, resize
 from jxr.data.medmnist import medmnist_set
 from jxr.data.pipeline import batches, eval_batches
 from jxr.data.records import (
@@ -30,6 +30,7 @@ __all__ = [
     "count_table",
     "csv_set",
     "data_fingerprint",
+    "decode_image",
     "eval_batches",
     "file_set",
     "folder_set",

@@ -1,5 +1,6 @@
 """Reading one image file as luminance in [0, 1], and resizing it."""
 
+import io
 from pathlib import Path
 from typing import Literal
 
@@ -16,34 +17,48 @@ DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, Image.Decompression
 
 
 def read_image(path: str | Path) -> Float32[np.ndarray, "height width 1"]:
-    """Reads an image file as luminance.
-
-    Colours are reduced by the ITU-R 601-2 weights, rounded to 8 bits (Pillow's `convert('L')`), so
-    three equal channels give exactly that channel. Transparency is ignored.
-
-    Args:
-        path: a JPEG, PNG or TIFF file (or another that Pillow reads), 8 or 16 bits a channel.
-
-    Returns:
-        float32 in [0, 1]: 8-bit values over 255, 16-bit greyscale values over 65,535.
+    """Reads an image file as luminance, see `decode_image`.
 
     Raises:
         UserError: if the file is missing, truncated, no image, or has pixels of another kind.
     """
     try:
-        with Image.open(path) as image:
-            if image.mode == "F":
-                raise UserError(f"{path}: floating-point pixels; save it with 8 or 16 bits")
-            sixteen_bit = image.mode.startswith("I")
-            pixels = np.asarray(image if sixteen_bit else image.convert("L"))
+        content = Path(path).read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the file") from error
+    return decode_image(content, str(path))
+
+
+def decode_image(content: bytes, name: str) -> Float32[np.ndarray, "height width 1"]:
+    """Decodes the bytes of an image file as luminance.
+
+    Colours are reduced by the ITU-R 601-2 weights, rounded to 8 bits (Pillow's `convert('L')`), so
+    three equal channels give exactly that channel. Transparency is ignored.
+
+    Args:
+        content: a JPEG, PNG or TIFF file (or another that Pillow reads), 8 or 16 bits a channel.
+        name: what errors call it.
+
+    Returns:
+        float32 in [0, 1]: 8-bit values over 255, 16-bit greyscale values over 65,535.
+
+    Raises:
+        UserError: if it is truncated, no image, or has pixels of another kind.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.mode == "F":
+                raise UserError(f"{name}: floating-point pixels; save it with 8 or 16 bits")
+            sixteen_bit = image.mode.startswith("I")
+            pixels = np.asarray(image if sixteen_bit else image.convert("L"))
     except DECODE_ERRORS as error:
         raise UserError(
-            f"{path}: cannot be read as an image ({error}); replace or remove the file"
+            f"{name}: cannot be read as an image ({error}); replace or remove the file"
         ) from error
     if sixteen_bit and (pixels.min() < 0 or pixels.max() > 65_535):
-        raise UserError(f"{path}: 32-bit pixels beyond 65535; save it with 8 or 16 bits")
+        raise UserError(f"{name}: 32-bit pixels beyond 65535; save it with 8 or 16 bits")
     full_scale = np.float32(65_535 if sixteen_bit else 255)
     return (pixels.astype(np.float32) / full_scale)[..., None]
 

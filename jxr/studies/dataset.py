@@ -73,7 +73,7 @@ def open_images(config: DataConfig) -> ImageSet:
         return csv_set(path)
     if path.suffix.lower() == ".npz":
         return medmnist_set(path)
-    if path.suffix.lower() in (".zip", ".tar", ".gz"):
+    if path.suffix.lower() == ".zip":
         raise UserError(
             f"{path}: an archive; unpack it, or prepare it once by python -m experiments.prepare"
             f" --source={path} --output=FOLDER, and give that folder"

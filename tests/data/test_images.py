@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from jxr.data import read_image, resize
+from jxr.data import decode_image, read_image, resize
 from jxr.errors import UserError
 
 SIZES = [(17, 23), (64, 48), (9, 60), (31, 5), (1, 1), (40, 30)]
@@ -195,3 +195,18 @@ def test_the_small_images_are_bilinear_reductions_of_the_originals(shared):
     }
     assert min(error, key=error.__getitem__) == "bilinear"
     assert error["bilinear"] < 2 / 255
+
+
+def test_bytes_that_cannot_be_used_are_named_as_the_caller_says(tmp_path):
+    file = tmp_path / "image.tiff"
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(file)
+    content = file.read_bytes()
+    for broken in (b"", b"text", content[:-20]):
+        with pytest.raises(UserError, match=r"archive\.zip/x: cannot be read as an image"):
+            decode_image(broken, "archive.zip/x")
+    Image.fromarray(np.zeros((9, 9), np.float32)).save(file)
+    with pytest.raises(UserError, match=r"archive\.zip/x: floating-point pixels"):
+        decode_image(file.read_bytes(), "archive.zip/x")
+    Image.fromarray(np.full((9, 9), 70_000, np.int32)).save(file)
+    with pytest.raises(UserError, match=r"archive\.zip/x: 32-bit pixels beyond"):
+        decode_image(file.read_bytes(), "archive.zip/x")

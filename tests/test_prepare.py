@@ -1,0 +1,107 @@
+"""The command that prepares the data set, as users call it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jxr.data import data_fingerprint, index_folder
+from jxr.data.tfds_reader import tfds_set
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "experiments.prepare", *map(str, arguments)]
+
+
+def call(*arguments):
+    return subprocess.run(
+        command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def the_error(finished):
+    """The one line that a user's mistake leaves, and nothing like a traceback."""
+    assert finished.returncode == 2, finished.stderr
+    assert "Traceback" not in finished.stderr
+    (line,) = [line for line in finished.stderr.splitlines() if line.startswith("error: ")]
+    return line
+
+
+def test_prepares_once(tiny_images, tmp_path):
+    arguments = (f"--output={tmp_path}", f"--source={tiny_images}")
+    finished = call(*arguments)
+    assert finished.returncode == 0, finished.stderr
+    fingerprint = data_fingerprint(tiny_images, index_folder(tiny_images))
+    folder = tmp_path / "chest_xray_guangzhou" / "original" / "1.0.0"
+    assert finished.stdout == f"54 images, fingerprint {fingerprint}: {folder}\n"
+    assert "prepared 54 of 54 images" in finished.stderr
+    assert "not the published image set" in finished.stderr
+    assert tfds_set(tmp_path).fingerprint == fingerprint
+
+    again = call(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert "done before" in again.stderr
+    assert "prepared 54" not in again.stderr
+    assert again.stdout == finished.stdout
+
+
+def test_forms(tiny_images, tmp_path):
+    for arguments, name in (
+        (["--form=224"], "224"),
+        (["--form=224", "--resize=bilinear"], "224_bilinear"),
+    ):
+        finished = call(f"--output={tmp_path}", f"--source={tiny_images}", *arguments)
+        assert finished.returncode == 0, finished.stderr
+        images = tfds_set(tmp_path / "chest_xray_guangzhou" / name)
+        assert images.read(0).shape == (224, 224, 1)
+    assert "--form" in the_error(call(f"--output={tmp_path}", "--resize=bilinear"))
+
+
+def test_a_broken_image(tiny_images, tmp_path):
+    images = tmp_path / "images"
+    shutil.copytree(tiny_images, images)
+    broken = images / "train" / "NORMAL" / "IM-0001-0001.jpeg"
+    broken.write_bytes(broken.read_bytes()[:200])
+    arguments = (f"--output={tmp_path / 'out'}", f"--source={images}")
+    assert str(broken) in the_error(call(*arguments))
+    finished = call(*arguments, "--skip_broken")
+    assert finished.returncode == 0, finished.stderr
+    assert f"left out: {broken}" in finished.stderr
+    assert finished.stdout.startswith("53 images")
+
+
+def test_mistakes_are_one_line(tiny_images, tmp_path):
+    assert "--output" in the_error(call(f"--source={tiny_images}"))
+    assert "none.zip: no such file" in the_error(
+        call(f"--output={tmp_path}", f"--source={tmp_path / 'none.zip'}")
+    )
+    assert "workdir" in the_error(call(f"--output={tmp_path}", f"--workdir={tmp_path}"))
+    assert "form" in the_error(call(f"--output={tmp_path}", "--form=112"))
+
+
+@pytest.mark.shared
+def test_a_signal_leaves_nothing_behind(shared, tmp_path):
+    source = shared / "data" / "chest_xray"
+    running = subprocess.Popen(
+        command(f"--output={tmp_path}", f"--source={source}"),
+        cwd=ROOT,
+        env={**os.environ},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    folder = tmp_path / "chest_xray_guangzhou" / "original"
+    for _ in range(600):
+        if list(folder.glob("*/*array_record*")):
+            break
+        time.sleep(0.05)
+    running.send_signal(signal.SIGTERM)
+    _, errors = running.communicate()
+    assert running.returncode == 128 + signal.SIGTERM, errors
+    assert list(folder.iterdir()) == []
