@@ -63,7 +63,9 @@ class WeightsConfig:
     """The kernels of VGG-16's convolutions."""
 
     kind: Literal["imagenet", "random"] = "imagenet"  # random: seeded, for runs without a download
-    path: str = ""  # Keras "notop" HDF5 file; empty: fetched once, with a checksum
+    # VGG-16 of Keras (HDF5, with or without top) or of torchvision (.pth, .safetensors); empty:
+    # fetched once, with a checksum.
+    path: str = ""
     seed: int = 0  # of the random kernels
 
 

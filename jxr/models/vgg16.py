@@ -1,13 +1,19 @@
-"""The convolutions of VGG-16 as a fixed feature extractor (Simonyan and Zisserman, 2015).
+"""VGG-16 (Simonyan and Zisserman, 2015): its convolutions as a fixed feature extractor, its top.
 
-https://arxiv.org/abs/1409.1556, configuration D without its three dense layers.
+https://arxiv.org/abs/1409.1556, configuration D. The three dense layers are kept apart, for all but
+`imagenet_logits` do without them.
 """
 
+import dataclasses
+from typing import Literal
+
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from jxr.models.functional import Params, apply, split
+from jxr.models.heads import Head
 
 # Name, input and output channels of each 3x3 convolution, in the names of Keras' weight files.
 LAYERS = (
@@ -26,7 +32,26 @@ LAYERS = (
     ("block5_conv3", 512, 512),
 )
 
+# Name, inputs and outputs of each dense layer, in the names of `Head`.
+TOP_LAYERS = (("hidden0", 7 * 7 * 512, 4096), ("hidden1", 4096, 4096), ("logits", 4096, 1000))
+
+# What images weights want: those of the original authors, which Keras has, or torchvision's.
+Convention = Literal["caffe", "torchvision"]
+
 IMAGENET_MEANS_BGR = (103.939, 116.779, 123.68)  # of 0..255 values, as the weights were trained
+TORCHVISION_MEANS_RGB = (0.485, 0.456, 0.406)  # of values in [0, 1]
+TORCHVISION_DEVIATIONS_RGB = (0.229, 0.224, 0.225)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class VGG16Weights:
+    """Parameters of VGG-16 and what has to be known to use them; a pytree."""
+
+    params: Params  # of `VGG16`
+    top: Params | None  # of the dense layers (`top_graphdef`); None: the file has none
+    convention: Convention = dataclasses.field(metadata={"static": True})
+    fingerprint: str = dataclasses.field(metadata={"static": True})  # of `params`
 
 
 class VGG16(nnx.Module):
@@ -76,28 +101,43 @@ def graphdef() -> nnx.GraphDef:
     return split(nnx.eval_shape(lambda: VGG16(rngs=nnx.Rngs(0))))[0]
 
 
-def preprocess(
-    images: Float[Array, "*batch height width channels"],
-) -> Float[Array, "*batch height width 3"]:
-    """Turns images in [0, 1] into what the published weights expect.
+def top_graphdef() -> nnx.GraphDef:
+    """Returns the static graph of the three dense layers, without making their numbers."""
+    (_, n_in, _), *_, (_, _, classes) = TOP_LAYERS
+    hidden = [n_out for _, _, n_out in TOP_LAYERS[:-1]]
+    return split(nnx.eval_shape(lambda: Head(n_in, hidden, classes, rngs=nnx.Rngs(0))))[0]
 
-    Values go to 0..255, channels from RGB to BGR, and the ImageNet mean of each channel is
-    subtracted ("Caffe" mode of Keras).
+
+def preprocess(
+    images: Float[Array, "*batch height width channels"], convention: Convention
+) -> Float[Array, "*batch height width 3"]:
+    """Turns images in [0, 1] into what the weights expect.
+
+    `caffe`: values go to 0..255, channels from RGB to BGR, and the ImageNet mean of each channel is
+    subtracted (Keras calls it so too). `torchvision`: from each channel its mean is subtracted,
+    then it is divided by its standard deviation; the order stays RGB.
 
     Args:
         images: one channel (repeated three times) or three in the order R, G, B.
+        convention: that of the weights.
 
     Raises:
         ValueError: the images have neither one nor three channels.
     """
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"VGG-16 needs images of 1 or 3 channels, got {images.shape[-1]}")
-    means = jnp.asarray(IMAGENET_MEANS_BGR, images.dtype)
-    return images[..., ::-1] * 255 - means  # one channel becomes three by broadcasting
+    # One channel becomes three by broadcasting.
+    if convention == "caffe":
+        return images[..., ::-1] * 255 - jnp.asarray(IMAGENET_MEANS_BGR, images.dtype)
+    means = jnp.asarray(TORCHVISION_MEANS_RGB, images.dtype)
+    return (images - means) / jnp.asarray(TORCHVISION_DEVIATIONS_RGB, images.dtype)
 
 
 def extract(
-    graphdef: nnx.GraphDef, params: Params, images: Float[Array, "batch height width channels"]
+    graphdef: nnx.GraphDef,
+    params: Params,
+    images: Float[Array, "batch height width channels"],
+    convention: Convention,
 ) -> Float[Array, "batch features"]:
     """Returns the flattened features of images in [0, 1]; call it inside jit.
 
@@ -105,5 +145,23 @@ def extract(
     7 * 7 * 512 = 25,088 features. On accelerators the convolutions run at JAX's default
     precision (TF32 or bfloat16) unless the caller sets `jax.default_matmul_precision`.
     """
-    features = apply(graphdef, params, preprocess(images))
+    features = apply(graphdef, params, preprocess(images, convention))
     return features.reshape(images.shape[0], -1)
+
+
+def imagenet_logits(
+    weights: VGG16Weights, images: Float[Array, "batch 224 224 channels"]
+) -> Float[Array, "batch 1000"]:
+    """Returns the logits of the 1,000 ImageNet classes; call it inside jit.
+
+    Args:
+        weights: with a top.
+        images: in [0, 1], one channel or R, G, B; other sizes than 224x224 have no logits here.
+
+    Raises:
+        ValueError: the weights have no top.
+    """
+    if weights.top is None:
+        raise ValueError("these weights have no dense layers: load a file with top")
+    features = extract(graphdef(), weights.params, images, weights.convention)
+    return apply(top_graphdef(), weights.top, features)

@@ -1,11 +1,10 @@
-"""Reads, fetches, checks and replaces the published ImageNet weights of VGG-16."""
+"""Reads, fetches, checks and replaces the published ImageNet weights of VGG-16, of any kind."""
 
 import hashlib
 from pathlib import Path
 
 import h5py
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pooch
 from flax import nnx
@@ -13,17 +12,17 @@ from jaxtyping import Array, Key
 
 from jxr.errors import UserError
 from jxr.models.functional import Params, split
-from jxr.models.vgg16 import LAYERS, VGG16
+from jxr.models.state_dicts import ZIP_MAGIC, read_safetensors, read_torch
+from jxr.models.vgg16 import LAYERS, VGG16, Convention, VGG16Weights
+from jxr.models.vgg16_keras import FILE_NAME, FILE_NAME_TOP, REMEDY, read_keras
+from jxr.models.vgg16_torchvision import from_torchvision
 
-# Keras' conversion of the weights of the Visual Geometry Group, Oxford (CC BY 4.0).
-FILE_NAME = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
 URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{FILE_NAME}"
 CHECKSUM = "md5:6d6bbae143d832006294945121d1f1fc"  # of the published file
 
-# `fingerprint` of the numbers: unlike the file's checksum it survives a repacking of the HDF5.
+# `fingerprint` of the published convolutions, with and without top: unlike the file's checksum it
+# survives a repacking of the HDF5.
 FINGERPRINT = "d9a27cc1fc7f975ef8cff49180e794ccd7c4bc868ebb49740803b3bbaa8dbefd"
-
-REMEDY = f"give the file {FILE_NAME} of Keras, or fetch it again"
 
 
 def fetch(cache_dir: Path | None = None, *, url: str = URL, checksum: str = CHECKSUM) -> Path:
@@ -56,49 +55,47 @@ def fetch(cache_dir: Path | None = None, *, url: str = URL, checksum: str = CHEC
     return Path(path)
 
 
-def load_keras_notop(path: Path) -> Params:
-    """Reads the "notop" HDF5 file of Keras into the parameters of `VGG16`.
+def load_vgg16_weights(path: Path) -> VGG16Weights:
+    """Reads a weights file of any kind; its first bytes tell which kind it is, not its name.
 
-    Args:
-        path: the file; groups `block1_conv1` ... `block5_conv3`, each with a kernel
-            `<layer>_W_1:0` (height, width, in, out) and a bias `<layer>_b_1:0`, float32.
+    - Keras' HDF5 files, with or without top. The numbers must be the published ones.
+    - A state dict of torchvision's VGG-16, with or without classifier, written by `torch.save` in
+      either of its formats or as safetensors. Which numbers it holds is not checked, but if the
+      file's name carries a checksum, that is.
+
+    The convention of the input goes with the numbers: Keras' are those of the original authors, and
+    a PyTorch file that holds the very same convolutions (such conversions exist) gets theirs.
 
     Raises:
-        UserError: no such file, not HDF5, a layer or data set is missing or has another shape or
-            type, or the numbers are not the published ones.
+        UserError: no such file, a kind that is not known, a damaged file, a missing or unknown
+            tensor or one of another shape or type, other numbers than the published ones in a
+            Keras file, or a PyTorch file that asks for more than tensors.
     """
-    if not Path(path).is_file():
+    path = Path(path)
+    if not path.is_file():
         raise UserError(f"no weights file {path}: {REMEDY}")
-    try:
-        with h5py.File(path, "r") as file:
-            params = {
-                name: {
-                    "kernel": read_array(file, f"{name}/{name}_W_1:0", (3, 3, n_in, n_out), path),
-                    "bias": read_array(file, f"{name}/{name}_b_1:0", (n_out,), path),
-                }
-                for name, n_in, n_out in LAYERS
-            }
-    except OSError as error:
-        raise UserError(f"{path} is not a readable HDF5 file: {REMEDY}") from error
-    if fingerprint(params) != FINGERPRINT:
-        raise UserError(f"{path} holds other numbers than the published weights: {REMEDY}")
-    return params
-
-
-def read_array(file: h5py.File, key: str, shape: tuple[int, ...], path: Path) -> Array:
-    """Returns one float32 data set of an open weights file, its shape and type checked.
-
-    Raises:
-        UserError: `key` is missing or is no data set of this shape and of float32.
-    """
-    dataset = file.get(key)
-    if not isinstance(dataset, h5py.Dataset):
-        raise UserError(f"{path} has no data set {key}: {REMEDY}")
-    if dataset.shape != shape or dataset.dtype != np.float32:
+    with path.open("rb") as file:
+        head = file.read(9)
+    if h5py.is_hdf5(path):
+        params, top = read_keras(path)
+        found = fingerprint(params)
+        if found != FINGERPRINT:
+            raise UserError(f"{path} holds other numbers than the published weights: {REMEDY}")
+        return VGG16Weights(params, top, "caffe", found)
+    # Before pickles: a length may begin with the byte that a pickle begins with.
+    if head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
+        tensors = read_safetensors(path)
+    elif head.startswith((ZIP_MAGIC, b"\x80")):
+        tensors = read_torch(path)
+    else:
         raise UserError(
-            f"{path}: {key} is {dataset.dtype} {dataset.shape}, not float32 {shape}: {REMEDY}"
+            f"{path} is no kind of weights file that is known: give Keras' {FILE_NAME} or"
+            f" {FILE_NAME_TOP}, or the state dict of torchvision's vgg16 as .pth or safetensors"
         )
-    return jnp.asarray(dataset[()])
+    params, top = from_torchvision(tensors, path)
+    found = fingerprint(params)
+    convention: Convention = "caffe" if found == FINGERPRINT else "torchvision"
+    return VGG16Weights(params, top, convention, found)
 
 
 def random_weights(key: Key[Array, ""]) -> Params:
@@ -107,7 +104,7 @@ def random_weights(key: Key[Array, ""]) -> Params:
 
 
 def fingerprint(params: Params) -> str:
-    """Returns the SHA-256 of VGG-16 parameters.
+    """Returns the SHA-256 of the parameters of VGG-16's convolutions.
 
     It covers each layer's kernel, then its bias, in the order of the layers, as little-endian
     float32 in C order.

@@ -22,8 +22,8 @@ from jxr import rng
 from jxr.config import BlurConfig, WeightsConfig
 from jxr.data import eval_batches
 from jxr.errors import UserError
-from jxr.models.vgg16 import extract, graphdef
-from jxr.models.vgg16_weights import fetch, fingerprint, load_keras_notop, random_weights
+from jxr.models.vgg16 import Convention, extract, graphdef
+from jxr.models.vgg16_weights import fetch, fingerprint, load_vgg16_weights, random_weights
 from jxr.studies.dataset import Dataset
 from jxr.studies.workdir import write_json
 from jxr.training.tasks import blurred_images
@@ -40,16 +40,16 @@ class Backbone(NamedTuple):
     graphdef: Any
     params: Any
     fingerprint: str  # of the kernels
+    convention: Convention  # of the images that the kernels want
 
 
 def load_backbone(config: WeightsConfig) -> Backbone:
     """Returns the convolutions with the kernels that the config names; fetches them if need be."""
     if config.kind == "random":
         params = random_weights(jax.random.key(config.seed))
-    else:
-        path = Path(config.path).expanduser() if config.path else fetch()
-        params = load_keras_notop(path)
-    return Backbone(graphdef(), params, fingerprint(params))
+        return Backbone(graphdef(), params, fingerprint(params), "caffe")
+    weights = load_vgg16_weights(Path(config.path).expanduser() if config.path else fetch())
+    return Backbone(graphdef(), weights.params, weights.fingerprint, weights.convention)
 
 
 def cached_features(
@@ -81,6 +81,8 @@ def cached_features(
         "shape": list(images.shape),
         "platform": jax.default_backend(),  # accelerators multiply at lower precision
     }
+    if backbone.convention != "caffe":  # left out of it, so that older caches stay valid
+        source["convention"] = backbone.convention
     text = json.dumps(source, sort_keys=True)
     path = cache / f"features-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npy"
     if not path.exists():
@@ -122,7 +124,7 @@ def extract_to(
 
     def forward(params: Any, batch: Array, rows: Int[Array, " batch"]) -> Float[Array, "batch f"]:
         degraded = batch if transform is None else transform(batch, rows)
-        return extract(backbone.graphdef, params, degraded)
+        return extract(backbone.graphdef, params, degraded, backbone.convention)
 
     forward = jax.jit(forward)
     spec = jax.eval_shape(forward, backbone.params, images[:1], np.zeros(1, np.int32))

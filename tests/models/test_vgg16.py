@@ -11,7 +11,7 @@ from flax import nnx
 from PIL import Image
 
 from jxr.models import split, vgg16
-from jxr.models.vgg16_weights import FILE_NAME, load_keras_notop
+from jxr.models.vgg16_weights import FILE_NAME, load_vgg16_weights
 
 # Keras' layer names and where its model pools, written out once more by hand.
 BLOCKS = {
@@ -55,7 +55,8 @@ def test_forward_and_flatten_order_against_numpy() -> None:
     images = rng.random((2, 64, 96, 1), np.float32)
     means = np.array([103.939, 116.779, 123.68], np.float32)
     expected = numpy_vgg16(params, np.repeat(images, 3, axis=-1) * 255 - means)
-    got = jax.jit(vgg16.extract, static_argnums=0)(vgg16.graphdef(), params, jnp.asarray(images))
+    extract = jax.jit(vgg16.extract, static_argnums=(0, 3))
+    got = extract(vgg16.graphdef(), params, jnp.asarray(images), "caffe")
     assert got.shape == (2, 2 * 3 * 512)
     error = np.linalg.norm(got - expected.reshape(2, -1)) / np.linalg.norm(expected)
     assert error < 1e-5
@@ -76,20 +77,28 @@ def test_layer_names_are_those_of_keras() -> None:
 def test_preprocess_of_colours() -> None:
     red = jnp.asarray([1.0, 0.0, 0.0]).reshape(1, 1, 1, 3)
     expected = [0 - 103.939, 0 - 116.779, 255 - 123.68]  # blue, green, red
-    np.testing.assert_allclose(vgg16.preprocess(red).ravel(), expected, rtol=1e-6)
+    np.testing.assert_allclose(vgg16.preprocess(red, "caffe").ravel(), expected, rtol=1e-6)
 
 
-def test_preprocess_repeats_one_channel() -> None:
+def test_preprocess_of_colours_for_torchvision() -> None:
+    red = jnp.asarray([1.0, 0.0, 0.0]).reshape(1, 1, 1, 3)
+    expected = [(1 - 0.485) / 0.229, (0 - 0.456) / 0.224, (0 - 0.406) / 0.225]  # red, green, blue
+    np.testing.assert_allclose(vgg16.preprocess(red, "torchvision").ravel(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("convention", ["caffe", "torchvision"])
+def test_preprocess_repeats_one_channel(convention: vgg16.Convention) -> None:
     grey = jnp.asarray(np.random.default_rng(0).random((2, 3, 4, 1)), jnp.float32)
-    out = vgg16.preprocess(grey)
+    out = vgg16.preprocess(grey, convention)
     assert out.shape == (2, 3, 4, 3)
     assert out.dtype == jnp.float32
-    np.testing.assert_array_equal(out, vgg16.preprocess(jnp.repeat(grey, 3, axis=-1)))
+    colour = vgg16.preprocess(jnp.repeat(grey, 3, axis=-1), convention)
+    np.testing.assert_array_equal(out, colour)
 
 
 def test_preprocess_rejects_other_channels() -> None:
     with pytest.raises(ValueError, match="1 or 3 channels, got 2"):
-        vgg16.preprocess(jnp.zeros((1, 4, 4, 2)))
+        vgg16.preprocess(jnp.zeros((1, 4, 4, 2)), "caffe")
 
 
 @pytest.mark.shared
@@ -117,13 +126,13 @@ def test_published_weights_against_pytorch_layer_by_layer(shared: Path) -> None:
             x = functional.max_pool2d(x, 2)
     flat = x.permute(0, 2, 3, 1).reshape(1, -1).numpy()
 
-    params, graphdef = load_keras_notop(weights), vgg16.graphdef()
+    params, graphdef = load_vgg16_weights(weights).params, vgg16.graphdef()
     images = jnp.asarray(pixels[None, :, :, None] / np.float32(255))
 
     @jax.jit
     def forward(params, images):
         model = nnx.merge(graphdef, params)
-        return model.layer_outputs(vgg16.preprocess(images))
+        return model.layer_outputs(vgg16.preprocess(images, "caffe"))
 
     outputs = forward(params, images)
     assert list(expected) == NAMES
@@ -131,6 +140,7 @@ def test_published_weights_against_pytorch_layer_by_layer(shared: Path) -> None:
     for name in NAMES:
         error = np.linalg.norm(outputs[name] - expected[name]) / np.linalg.norm(expected[name])
         assert error < 1e-4, f"{name}: {error:.1e}"
-    features = jax.jit(vgg16.extract, static_argnums=0)(graphdef, params, images)
+    extract = jax.jit(vgg16.extract, static_argnums=(0, 3))
+    features = extract(graphdef, params, images, "caffe")
     assert features.shape == (1, 25088)
     assert np.linalg.norm(features - flat) / np.linalg.norm(flat) < 1e-4

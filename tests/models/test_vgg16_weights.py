@@ -15,7 +15,13 @@ import pytest
 from jxr.errors import UserError
 from jxr.models import vgg16_weights
 from jxr.models.vgg16 import LAYERS
-from jxr.models.vgg16_weights import FILE_NAME, fetch, fingerprint, load_keras_notop, random_weights
+from jxr.models.vgg16_weights import (
+    FILE_NAME,
+    fetch,
+    fingerprint,
+    load_vgg16_weights,
+    random_weights,
+)
 
 
 @pytest.fixture
@@ -46,7 +52,11 @@ def test_reads_what_h5py_wrote(zeros_file: Path, monkeypatch: pytest.MonkeyPatch
                 file[key][...] = arrays[key]
                 digest.update(arrays[key].tobytes())
     monkeypatch.setattr(vgg16_weights, "FINGERPRINT", digest.hexdigest())
-    params = load_keras_notop(zeros_file)
+    weights = load_vgg16_weights(zeros_file)
+    assert weights.top is None
+    assert weights.convention == "caffe"
+    assert weights.fingerprint == digest.hexdigest()
+    params = weights.params
     assert fingerprint(params) == digest.hexdigest()
     assert list(params) == [name for name, _, _ in LAYERS]
     for name in params:
@@ -54,18 +64,54 @@ def test_reads_what_h5py_wrote(zeros_file: Path, monkeypatch: pytest.MonkeyPatch
         np.testing.assert_array_equal(params[name]["bias"], arrays[f"{name}/{name}_b_1:0"])
 
 
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no weights file .*nowhere\.h5") as error:
-        load_keras_notop(tmp_path / "nowhere.h5")
+def test_names_of_weights_that_keras_2_saved_anew(tmp_path: Path, monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    digest = hashlib.sha256()
+    path = tmp_path / "anew.h5"
+    with h5py.File(path, "w") as file:
+        for name, n_in, n_out in LAYERS:
+            for part, shape in (("kernel", (3, 3, n_in, n_out)), ("bias", (n_out,))):
+                array = rng.random(shape, np.float32)
+                file[f"{name}/{name}/{part}:0"] = array
+                digest.update(array.tobytes())
+    monkeypatch.setattr(vgg16_weights, "FINGERPRINT", digest.hexdigest())
+    assert load_vgg16_weights(path).fingerprint == digest.hexdigest()
+    with h5py.File(path, "r+") as file:
+        del file["block3_conv1/block3_conv1/bias:0"]
+    with pytest.raises(UserError, match="no data set block3_conv1/block3_conv1/bias:0"):
+        load_vgg16_weights(path)
+
+
+def test_a_part_of_the_top(zeros_file: Path) -> None:
+    with h5py.File(zeros_file, "r+") as file:
+        file.create_dataset("predictions/predictions_W_1:0", (4096, 1000), "<f4")
+    with pytest.raises(UserError, match=r"no data set fc1/fc1_W_1:0") as error:
+        load_vgg16_weights(zeros_file)
     one_line(error)
 
 
-@pytest.mark.parametrize("content", [b"", b"block1_conv1 0.429 0.117\n", b"\x89HDF\r\n\x1a\nxyz"])
-def test_text_or_broken_file_named_h5(tmp_path: Path, content: bytes) -> None:
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no weights file .*nowhere\.h5") as error:
+        load_vgg16_weights(tmp_path / "nowhere.h5")
+    one_line(error)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"block1_conv1 0.429 0.117\n", b"<!DOCTYPE html>", b"12345678{", b"\x1f\x8b"]
+)
+def test_no_kind_of_weights_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "weights.h5"
     path.write_bytes(content)
+    with pytest.raises(UserError, match=r"weights\.h5 is no kind of weights file") as error:
+        load_vgg16_weights(path)
+    assert ".pth or safetensors" in one_line(error)
+
+
+def test_broken_hdf5(tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    path.write_bytes(b"\x89HDF\r\n\x1a\nxyz")
     with pytest.raises(UserError, match=r"weights\.h5 is not a readable HDF5") as error:
-        load_keras_notop(path)
+        load_vgg16_weights(path)
     one_line(error)
 
 
@@ -75,7 +121,7 @@ def test_truncated_file(zeros_file: Path) -> None:
     data = zeros_file.read_bytes()
     zeros_file.write_bytes(data[: len(data) // 2])
     with pytest.raises(UserError, match="not a readable HDF5"):
-        load_keras_notop(zeros_file)
+        load_vgg16_weights(zeros_file)
 
 
 @pytest.mark.parametrize("missing", ["block4_conv2", "block4_conv2/block4_conv2_b_1:0"])
@@ -83,7 +129,7 @@ def test_missing_layer_or_data_set(zeros_file: Path, missing: str) -> None:
     with h5py.File(zeros_file, "r+") as file:
         del file[missing]
     with pytest.raises(UserError, match=f"zeros.h5 has no data set {missing}") as error:
-        load_keras_notop(zeros_file)
+        load_vgg16_weights(zeros_file)
     one_line(error)
 
 
@@ -92,7 +138,7 @@ def test_group_in_place_of_a_data_set(zeros_file: Path) -> None:
         del file["block1_conv1/block1_conv1_b_1:0"]
         file.create_group("block1_conv1/block1_conv1_b_1:0")
     with pytest.raises(UserError, match="no data set block1_conv1/block1_conv1_b_1:0"):
-        load_keras_notop(zeros_file)
+        load_vgg16_weights(zeros_file)
 
 
 def test_another_hdf5_file(tmp_path: Path) -> None:
@@ -100,7 +146,7 @@ def test_another_hdf5_file(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["conv1/kernel"] = np.zeros((3, 3, 3, 64), np.float32)
     with pytest.raises(UserError, match=r"other\.h5 has no data set block1_conv1/") as error:
-        load_keras_notop(path)
+        load_vgg16_weights(path)
     one_line(error)
 
 
@@ -117,19 +163,19 @@ def test_wrong_shape_or_type(zeros_file: Path, shape: tuple, dtype: str, found: 
         del file[key]
         file.create_dataset(key, shape, dtype)
     with pytest.raises(UserError, match=rf"{key} is {found}, not float32 \(3, 3, 64,") as error:
-        load_keras_notop(zeros_file)
+        load_vgg16_weights(zeros_file)
     one_line(error)
 
 
 def test_other_numbers(zeros_file: Path) -> None:
     with pytest.raises(UserError, match=r"zeros\.h5 holds other numbers") as error:
-        load_keras_notop(zeros_file)
+        load_vgg16_weights(zeros_file)
     one_line(error)
 
 
 @pytest.mark.shared
 def test_published_weights(shared: Path) -> None:
-    params = load_keras_notop(shared / "weights" / FILE_NAME)
+    params = load_vgg16_weights(shared / "weights" / FILE_NAME).params
     first = np.asarray(params["block1_conv1"]["kernel"]).ravel()[:3]
     np.testing.assert_array_equal(first, np.float32([0.42947057, 0.11727387, 0.03401296]))
 
@@ -142,7 +188,7 @@ def test_one_altered_value_is_found(shared: Path, tmp_path: Path) -> None:
         bias = file["block5_conv3/block5_conv3_b_1:0"]
         bias[17] = np.nextafter(bias[17], np.float32(9))
     with pytest.raises(UserError, match="holds other numbers"):
-        load_keras_notop(path)
+        load_vgg16_weights(path)
 
 
 def test_random_weights_are_he_normal_and_depend_on_the_key_only() -> None:

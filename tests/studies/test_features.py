@@ -1,5 +1,6 @@
 """The feature cache: right rows, right names, resumable."""
 
+import hashlib
 import json
 
 import jax
@@ -67,6 +68,25 @@ def test_another_source_or_other_kernels_are_another_file(backbone, tmp_path):
     other = load_backbone(WeightsConfig(kind="random", seed=1))
     cached_features(other, IMAGES, tmp_path, title="t", source=SOURCE)
     assert len(list(tmp_path.glob("features-*.npy"))) == 3
+
+
+def test_the_convention_of_the_kernels_is_kept_to_and_has_a_file_of_its_own(backbone, tmp_path):
+    other = backbone._replace(convention="torchvision")
+    found = cached_features(other, IMAGES, tmp_path, title="t", source=SOURCE)
+    prepared = (IMAGES - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
+    maps = apply(backbone.graphdef, backbone.params, jnp.asarray(prepared))
+    np.testing.assert_allclose(found, np.asarray(maps).reshape(5, -1), rtol=1e-4, atol=1e-5)
+    cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+    assert len(list(tmp_path.glob("features-*.npy"))) == 2
+
+
+def test_the_name_of_a_file_is_that_of_earlier_versions(backbone, tmp_path):
+    """Caches hold hours of work: they must be found again."""
+    cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+    (path,) = tmp_path.glob("features-*.npy")
+    source = f'"images": "test", "platform": "{jax.default_backend()}", "shape": [5, 32, 32, 1]'
+    text = f'{{{source}, "version": 1, "weights": "{backbone.fingerprint}"}}'
+    assert path.stem == f"features-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def test_two_processes_do_not_write_one_file(backbone, tmp_path):
