@@ -2,7 +2,12 @@
 
 from jxr.evaluation.classification import Scores, accuracy, auc, roc, score
 from jxr.evaluation.images import mse, psnr, restoration_scores, ssim
-from jxr.evaluation.intervals import bootstrap_interval, seed_mean_interval, wilson_interval
+from jxr.evaluation.intervals import (
+    bootstrap_interval,
+    roc_band,
+    seed_mean_interval,
+    wilson_interval,
+)
 from jxr.evaluation.paired import McNemar, mcnemar
 
 __all__ = [
@@ -16,6 +21,7 @@ __all__ = [
     "psnr",
     "restoration_scores",
     "roc",
+    "roc_band",
     "score",
     "seed_mean_interval",
     "ssim",

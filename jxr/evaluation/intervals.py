@@ -1,10 +1,11 @@
 """Confidence intervals: the bootstrap over images and Wilson's for a fraction."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Integer, Shaped
+from jaxtyping import Float, Float64, Integer, Shaped
 from scipy.stats import norm
 
 from jxr.evaluation.classification import check
@@ -38,19 +39,29 @@ def bootstrap_interval(
     if len(sizes) != 1 or 0 in sizes:
         raise ValueError(f"arrays must hold the same images along the last axis, got {sizes}")
     n = sizes.pop()
+    values = resampled(statistic, n, arrays, samples, seed)
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def resampled(
+    statistic: Callable[..., Any],
+    n: int,
+    arrays: Sequence[np.ndarray],
+    samples: int,
+    seed: int,
+) -> list[Any]:
+    """Returns the statistic of each resample; those where it is NaN are drawn anew."""
     generator = np.random.default_rng(seed)
-    values: list[float] = []
+    values: list[Any] = []
     for _ in range(10 * samples):
         index = generator.integers(0, n, size=n)
         value = statistic(*(array[..., index] for array in arrays))
-        if not math.isnan(value):
+        if not np.isnan(value).any():
             values.append(value)
         if len(values) == samples:
-            break
-    else:
-        raise ValueError("the statistic is NaN for most resamples; more images are needed")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+            return values
+    raise ValueError("the statistic is NaN for most resamples; more images are needed")
 
 
 def seed_mean_interval(
@@ -92,6 +103,63 @@ def seed_mean_interval(
     return bootstrap_interval(
         statistic, labels, probabilities, samples=samples, seed=seed, level=level
     )
+
+
+def roc_band(
+    labels: Integer[np.ndarray, "n"],
+    scores: Float[np.ndarray, "seeds n"],
+    grid: Float[np.ndarray, "points"],
+    *,
+    samples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[Float64[np.ndarray, "points"], Float64[np.ndarray, "points"]]:
+    """Pointwise bootstrap band of the ROC curve that is the mean over training seeds.
+
+    Curves are averaged at equal false positive rates ("vertically", Fawcett 2006,
+    doi:10.1016/j.patrec.2005.10.010). The resamples are those of `seed_mean_interval` with the
+    same seed: over images, not stratified by class, the same images for every training seed. Each
+    point's interval holds for that point alone, not for the whole curve at once.
+
+    Args:
+        labels: 0 or 1.
+        scores: log-odds, or another score that is higher for class 1; one row for each seed.
+        grid: false positive rates in [0, 1].
+        samples: number of resamples; those with one class only are drawn anew.
+        seed: of the bootstrap, not of the training.
+        level: the coverage aimed at at each point, between 0 and 1.
+
+    Returns:
+        The lower and the upper end of the true positive rate at each point of the grid.
+
+    Raises:
+        ValueError: a score is not finite, the labels are not a mix of 0 and 1, or the grid leaves
+            [0, 1].
+    """
+    check(labels, scores)
+    if grid.min() < 0 or grid.max() > 1:
+        raise ValueError(f"grid must be within [0, 1], got {grid.min()} to {grid.max()}")
+    # Sorting once is enough: a resample only changes how often each image counts.
+    order = np.argsort(-scores.astype(np.float64), axis=-1, kind="stable")
+    descending = np.take_along_axis(scores, order, axis=-1)
+    # Equal scores cannot be told apart by a threshold: a curve turns where they end.
+    turns = [np.flatnonzero(np.r_[row[1:] != row[:-1], True]) for row in descending]
+
+    def statistic(index: np.ndarray) -> np.ndarray:
+        times = np.bincount(index, minlength=labels.size)
+        curves = []
+        for places, turn in zip(order, turns, strict=True):
+            positive = np.cumsum(times[places] * (labels[places] == 1))[turn]
+            negative = np.cumsum(times[places] * (labels[places] == 0))[turn]
+            if not positive[-1] or not negative[-1]:
+                return np.full(grid.size, math.nan)
+            fpr, tpr = np.r_[0, negative / negative[-1]], np.r_[0, positive / positive[-1]]
+            curves.append(np.interp(grid, fpr, tpr))
+        return np.mean(curves, axis=0)
+
+    values = resampled(statistic, labels.size, (np.arange(labels.size),), samples, seed)
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
 
 
 def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:

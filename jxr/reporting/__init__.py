@@ -1,15 +1,17 @@
 """Charts, tables and the page that show what results.json holds, beside the report's numbers."""
 
+from jxr.reporting.examples import Examples, examples_figure, read_examples
 from jxr.reporting.figures import (
     kernel_figure,
     restoration_figure,
-    roc_figure,
     table1_figure,
     write_figures,
 )
 from jxr.reporting.page import write_page
 from jxr.reporting.report import write_report
 from jxr.reporting.report_values import published_accuracy, published_mse
+from jxr.reporting.roc_figure import roc_figure
+from jxr.reporting.structure import structure_figure
 from jxr.reporting.tables import (
     Table,
     classification_table,
@@ -19,20 +21,26 @@ from jxr.reporting.tables import (
     to_markdown,
     without,
 )
+from jxr.reporting.unet_figure import unet_figure
 
 __all__ = [
+    "Examples",
     "Table",
     "classification_table",
+    "examples_figure",
     "kernel_figure",
     "paired_table",
     "published_accuracy",
     "published_mse",
+    "read_examples",
     "restoration_figure",
     "restoration_table",
     "roc_figure",
+    "structure_figure",
     "summary",
     "table1_figure",
     "to_markdown",
+    "unet_figure",
     "without",
     "write_figures",
     "write_page",

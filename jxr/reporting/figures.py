@@ -7,38 +7,15 @@ from typing import Any
 import matplotlib
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from jxr.reporting.drawing import COLOURS, DASHES, REPORT, SHAPES, new_figure, plain, tidy
 from jxr.reporting.labels import SIGMA, Row, arm, differing, name, suffix
 from jxr.reporting.report_values import MSE, published_accuracy
-
-# Okabe and Ito's palette keeps apart for the colour-blind; shapes and dashes say the same again.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-SHAPES = ("o", "s", "^", "v", "P", "X")
-DASHES = ("-", "--", "-.", ":")
-REPORT: dict[str, Any] = {"marker": "D", "mfc": "none", "mec": "#555555", "ls": "none"}
-
-# The curves that the report's argument is about: train_on, test_on, restorer.
-ROC_ARMS = (
-    ("original", "original", None),
-    ("blurred", "blurred", None),
-    ("original", "blurred", None),
-    ("original", "recovered", "unet"),
-)
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches, without any global state of matplotlib's."""
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def tidy(axes: Axes) -> None:
-    """Takes away what carries no information and lays a light grid."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
+from jxr.reporting.roc_figure import roc_figure
+from jxr.reporting.structure import structure_figure
+from jxr.reporting.unet_figure import unet_figure
 
 
 def kernel_figure(kernels: Mapping[str, Float[np.ndarray, "_size _size"]], sigma: float) -> Figure:
@@ -77,40 +54,6 @@ def kernel_figure(kernels: Mapping[str, Float[np.ndarray, "_size _size"]], sigma
     return figure
 
 
-def roc_figure(rows: Sequence[Row]) -> Figure:
-    """ROC curves, one panel a task and one thin line a seed.
-
-    Args:
-        rows: `roc` of results.json; arms that are not in `ROC_ARMS` are left out.
-
-    Returns:
-        The panels; the legend gives the mean AUC over seeds.
-    """
-    tasks = list(dict.fromkeys(row["task"] for row in rows))
-    figure = new_figure(4.5 * len(tasks), 4.6)
-    for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
-        axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8)
-        for i, key in enumerate(ROC_ARMS):
-            curves = [
-                row
-                for row in rows
-                if (row["task"], row["train_on"], row["test_on"], row["restorer"]) == (task, *key)
-            ]
-            if not curves:
-                continue
-            area = np.mean([np.trapezoid(row["tpr"], row["fpr"]) for row in curves])
-            style: dict[str, Any] = {"color": COLOURS[i], "ls": DASHES[i]}
-            for row in curves:
-                axes.plot(row["fpr"], row["tpr"], linewidth=1.8 / len(curves) ** 0.5, **style)
-            axes.plot([], [], linewidth=1.8, label=f"{arm(curves[0])}  {area:.3f}", **style)
-        axes.set(
-            title=name(task), xlabel="false positive rate", ylabel="sensitivity", aspect="equal"
-        )
-        axes.legend(frameon=False, loc="lower right", title="trained → tested on, AUC", fontsize=8)
-        tidy(axes)
-    return figure
-
-
 def table1_figure(rows: Sequence[Row]) -> Figure:
     """Accuracies with their 95 % intervals beside the report's, one panel a task.
 
@@ -133,8 +76,10 @@ def table1_figure(rows: Sequence[Row]) -> Figure:
             axes.plot(row["accuracy"], y, "o", color=COLOURS[0])
             if (published := published_accuracy(row)) is not None:
                 axes.plot(published, y, **REPORT)
-        axes.set_yticks(range(len(group)), [arm(row) + suffix(row, keys) for row in group])
-        axes.set(title=f"{name(task)} ({group[0]['n']} images)", ylim=(len(group) - 0.5, -0.5))
+        axes.set_yticks(range(len(group)), [plain(arm(row) + suffix(row, keys)) for row in group])
+        axes.set(
+            title=f"{plain(name(task))} ({group[0]['n']} images)", ylim=(len(group) - 0.5, -0.5)
+        )
         tidy(axes)
     panels[-1].set_xlabel("accuracy")
     ours = Line2D([], [], marker="o", color=COLOURS[0], linewidth=2)
@@ -163,7 +108,7 @@ def restoration_figure(rows: Sequence[Row]) -> Figure:
         method: differing([row for row in rows if row["method"] == method], ("recipe",))
         for method in {row["method"] for row in rows}
     }
-    labels = [name(row["method"]) + suffix(row, several[row["method"]]) for row in rows]
+    labels = [plain(name(row["method"]) + suffix(row, several[row["method"]])) for row in rows]
     styles: dict[str, dict[str, Any]] = {
         label: {"color": COLOURS[i % len(COLOURS)], "marker": SHAPES[i % len(SHAPES)]}
         for i, label in enumerate(dict.fromkeys(labels))
@@ -210,20 +155,24 @@ def write_figures(
     """Draws every chart for which there are results, each as PNG and as SVG.
 
     Args:
-        results: the content of results.json.
+        results: the content of results.json. `roc_band` may be missing.
         folder: is made if need be.
         kernels: see `kernel_figure`.
         sigma: see `kernel_figure`.
 
     Returns:
-        The SVG files by name: `kernel`, `table1`, `roc`, `restoration`. The PNG files stand
-        beside them.
+        The SVG files by name: `structure`, `kernel`, `unet`, `table1`, `roc`, `restoration`. The
+        PNG files stand beside them.
     """
-    figures = {"kernel": kernel_figure(kernels, sigma)}
+    figures = {"structure": structure_figure(results), "kernel": kernel_figure(kernels, sigma)}
+    if any(row["method"] == "unet" for row in results["restoration"]):
+        figures["unet"] = unet_figure(results["provenance"]["config"])
     if results["classification"]:
         figures["table1"] = table1_figure(results["classification"])
     if results["roc"]:
-        figures["roc"] = roc_figure(results["roc"])
+        figures["roc"] = roc_figure(
+            results["roc"], results["classification"], results.get("roc_band", [])
+        )
     if any(row["psf"] == "gaussian" for row in results["restoration"]):
         figures["restoration"] = restoration_figure(results["restoration"])
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ Row = Mapping[str, Any]
 # By name: linters take these characters for slips of the keyboard.
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 DASH = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 NAMES = {
     "normal_vs_pneumonia": "Normal vs pneumonia",

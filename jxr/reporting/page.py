@@ -1,70 +1,59 @@
 """The report of a run: one HTML file that needs nothing else, on a desk or a phone."""
 
-import base64
 import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from jxr.reporting.labels import DASH, Row, blur, name, only_originals
-from jxr.reporting.tables import Table, classification_table, paired_table, restoration_table
+from jxr.optics import kernel_radius
+from jxr.reporting.examples import Examples
+from jxr.reporting.gallery import gallery
+from jxr.reporting.html import chart, flat, foot, head, html_table
+from jxr.reporting.labels import Row, blur, name, only_originals
+from jxr.reporting.tables import (
+    Table,
+    classification_table,
+    paired_table,
+    restoration_table,
+    without,
+)
 
 TITLE = "Chest X-rays under focal-spot blur"
 
-# HTML, not text: written here, never taken from results.
+# HTML without tags, written here, never taken from results. The numbers are the report's.
 CAPTIONS = {
-    "kernel": "The blur kernel. The report prints exp(-r&sup2;/&sigma;&sup2;), whose standard"
-    " deviation is &sigma;/&radic;2 (&ldquo;report&rdquo;), but calls &sigma; the standard"
+    "structure": "Figure 1. The general structure, as built in this run. The convolutions are the"
+    " same for all images; a classifier is trained for each task and seed.",
+    "kernel": "Figure 2. The blur kernel. The report prints exp(-r&sup2;/&sigma;&sup2;), whose"
+    " standard deviation is &sigma;/&radic;2 (&ldquo;report&rdquo;), but calls &sigma; the standard"
     " deviation (&ldquo;standard&rdquo;). Both have unit sum.",
+    "unet": "Figure 3. The U-Net as built in this run; channels above the blocks, pixels below, for"
+    " a whole image.",
     "table1": "Accuracy on the test images at threshold 0.5. Lines are 95 % bootstrap intervals"
     " over test images of the mean over seeds; diamonds are the report's numbers, which come"
     " without intervals.",
-    "roc": "ROC curves, one thin line a seed.",
+    "roc": "Figure 4. ROC curves, one thin line a seed; the report's figure has those on the left.",
     "restoration": "Mean squared error of the pixel values in [0, 1], all test images.",
 }
+STRESS_TEST = (
+    "<p>&sigma; is in pixels of the resized image. A focal spot of 1 mm at a magnification of 1.11"
+    " blurs by about 0.1 pixel at 224&nbsp;&times;&nbsp;224, so that the report's &sigma; = 2 is a"
+    " stress test, not a clinical blur.</p>\n"
+)
+INTERVALS = (
+    " In brackets 95 % intervals of the AUC: bootstrap over test images, not stratified by class,"
+    " the same images for all seeds, of the mean over seeds."
+)
+BANDS = (
+    " Bands are such intervals of the sensitivity at each false positive rate by itself, not of the"
+    " whole curve at once."
+)
 
 # Charts of panels side by side: a phone scrolls them rather than shrinks them beyond reading.
-SIDE_BY_SIDE = {"kernel", "roc"}
+WIDE = {"structure", "kernel", "unet", "roc"}
 
-# `default-src 'none'` lets the browser prove that the page fetches nothing.
-HEAD = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; --ink: #1b1f24; --faint: #5d6670; --line: #d9dee3;
- --ground: #ffffff; --panel: #f5f7f9; }}
-@media (prefers-color-scheme: dark) {{
- :root {{ --ink: #e4e8ec; --faint: #9aa5b0; --line: #343b43; --ground: #14181c; --panel: #1d2329; }}
- /* Inverts the light charts and turns the hues back. */
- figure img {{ filter: invert(0.92) hue-rotate(180deg); }} }}
-* {{ box-sizing: border-box; }}
-body {{ margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 84rem; color: var(--ink);
- background: var(--ground); font: 1rem/1.55 system-ui, sans-serif; }}
-p, figcaption {{ max-width: 48rem; }}
-h1 {{ font-size: 1.7rem; line-height: 1.2; margin: 0 0 .5rem; }}
-h2 {{ font-size: 1.2rem; margin: 2.5rem 0 .5rem; }}
-.note {{ border-left: .25rem solid #d55e00; background: var(--panel); padding: .6rem .9rem; }}
-.scroll {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: left;
- vertical-align: top; white-space: nowrap; }}
-th {{ color: var(--faint); font-weight: 600; }}
-.number {{ text-align: right; }}
-figure {{ margin: 1.2rem 0; }}
-figure img {{ display: block; width: 100%; min-width: 21rem; max-width: 48rem; }}
-figure.wide img {{ min-width: 38rem; }}
-figcaption {{ color: var(--faint); font-size: .9rem; }}
-details td {{ white-space: normal; overflow-wrap: anywhere; }}
-</style>
-</head>
-<body>
-"""
+OFTEN_EQUAL = {"PSF", "Images", "Seeds", "Recipe"}
 
 
 def write_page(
@@ -72,60 +61,118 @@ def write_page(
     figures: Mapping[str, Path],
     path: Path,
     notes: Sequence[str] = (),
+    examples: Examples | None = None,
 ) -> None:
     """Writes the page, whole or not at all.
 
     Args:
         results: the content of results.json: `provenance`, `classification`, `restoration`,
-            `paired`, `roc`. An empty list leaves its section out.
+            `paired`, `roc`. An empty list leaves its section out. `notes` in the provenance, if
+            any, stand at the top with those given here; `roc_band` may be missing.
         figures: SVG or PNG files from `write_figures`; they are embedded.
         path: of the HTML file; its folder is made if need be.
         notes: warnings to stand at the top, such as that the images are phantoms. That the
             kernels are random is said without one.
+        examples: images to show before and after blur and restoration.
 
     Raises:
         ValueError: a figure has a name without a caption.
     """
     if unknown := set(figures) - set(CAPTIONS):
         raise ValueError(f"no caption for figures {sorted(unknown)}; add it to CAPTIONS")
-    charts = {key: chart(key, file) for key, file in figures.items()}
-    provenance = results["provenance"]
-    if provenance["config"]["weights"]["kind"] == "random":
-        notes = (
-            "The kernels of VGG-16 are seeded random numbers in this run, not those trained on"
-            " ImageNet: its accuracies do not compare with the report's.",
-            *notes,
-        )
+    captions = dict(CAPTIONS)
+    captions["roc"] += INTERVALS + (BANDS if results.get("roc_band") else "")
+    charts = {key: chart(file, captions[key], key in WIDE) for key, file in figures.items()}
+    sections = {key: html for key, html in page_sections(results, charts, examples).items() if html}
+    links = "".join(f'<a href="#{anchor(title)}">{title}</a>\n' for title in sections)
     parts = [
-        HEAD.format(title=TITLE),
+        head(TITLE),
         f"<h1>{TITLE}</h1>\n",
         f"<p>{escape(what_ran(results))}</p>\n",
-        *(f'<p class="note">{escape(note)}</p>\n' for note in notes),
-        "<p>&sigma; is in pixels of the resized image. A focal spot of 1 mm at a magnification of"
-        " 1.11 blurs by about 0.1 pixel at 224 &times; 224, so that the report's &sigma; = 2 is a"
-        " stress test, not a clinical blur.</p>\n",
-        charts.get("kernel", ""),
+        *(f'<p class="note">{escape(note)}</p>\n' for note in all_notes(results, notes)),
+        f"<nav>\n{links}</nav>\n",
+        *(f'<h2 id="{anchor(key)}">{key}</h2>\n{html}' for key, html in sections.items()),
+        foot(),
     ]
-    if results["classification"]:
-        parts += ["<h2>Classification</h2>\n", charts.get("table1", "")]
-        parts += [html_table(classification_table(results["classification"]))]
-        parts += [charts.get("roc", "")]
-    if results["paired"]:
-        parts += [
-            "<h2>Do two classifiers differ?</h2>\n<p>McNemar's exact test on the same images,"
-            " two-sided, not corrected for the number of tests.</p>\n",
-            html_table(paired_table(results["paired"])),
-        ]
-    if results["restoration"]:
-        parts += ["<h2>Restoration</h2>\n", charts.get("restoration", "")]
-        parts += [html_table(restoration_table(results["restoration"]))]
-    origin = Table(("Key", "Value"), flat(provenance), words=("Key", "Value"))
-    parts += ["<h2>Provenance</h2>\n<details><summary>Versions, config, fingerprints, times"]
-    parts += ["</summary>\n", html_table(origin), "</details>\n</body>\n</html>\n"]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text("".join(parts), encoding="utf-8")
+    # No other line ends, whatever the system: the style and the script are named by their hashes.
+    temporary.write_text("".join(parts), encoding="utf-8", newline="\n")
     os.replace(temporary, path)
+
+
+def page_sections(
+    results: Mapping[str, Any], charts: Mapping[str, str], examples: Examples | None
+) -> dict[str, str]:
+    """The HTML below each heading, in order; empty where there is nothing to say."""
+    rows, restored = results["classification"], results["restoration"]
+    own_kind = [row for row in rows if row["train_on"] == row["test_on"]]
+    table1 = without(classification_table(own_kind), {"Sensitivity", "Specificity"})
+    sections = {
+        "Structure": charts.get("structure", ""),
+        "Blur": STRESS_TEST + charts.get("kernel", ""),
+        "Classification": "",
+        "Do two classifiers differ?": "",
+        "Restoration": charts.get("unet", "") + charts.get("restoration", ""),
+        "Recovered images": "" if examples is None else gallery(examples, run_blur(results)),
+    }
+    if rows:
+        sections["Classification"] = (
+            "<h3>Table 1, beside the report's numbers</h3>\n"
+            + compact(table1)
+            + charts.get("table1", "")
+            + charts.get("roc", "")
+            + "<h3>Every classifier on every kind of images</h3>\n"
+            + compact(classification_table(rows))
+        )
+    if results["paired"]:
+        sections["Do two classifiers differ?"] = (
+            "<p>McNemar's exact test on the same images, two-sided, not corrected for the number of"
+            " tests.</p>\n" + html_table(paired_table(results["paired"]))
+        )
+    if restored:
+        sections["Restoration"] += compact(restoration_table(restored))
+    origin = Table(("Key", "Value"), flat(results["provenance"]), words=("Key", "Value"))
+    sections["Provenance"] = (
+        "<details><summary>Versions, config, fingerprints, times</summary>\n"
+        f"{html_table(origin)}</details>\n"
+    )
+    return sections
+
+
+def compact(table: Table) -> str:
+    """The table in HTML; of `OFTEN_EQUAL`, what is the same in all its rows is said below it."""
+    once = {}
+    for i, column in enumerate(table.columns):
+        values = {row[i] for row in table.rows}
+        if column in OFTEN_EQUAL and len(values) == 1:
+            once[column] = values.pop()
+    words = ", ".join(f"{column}: {value}" for column, value in once.items())
+    below = f'<p class="below">In all rows: {escape(words)}.</p>\n' if once else ""
+    return html_table(without(table, once.keys())) + below
+
+
+def anchor(title: str) -> str:
+    """The name of a heading in an address."""
+    return "".join(character for character in title.lower() if character.isalnum())
+
+
+def all_notes(results: Mapping[str, Any], notes: Sequence[str]) -> list[str]:
+    """What a reader has to know first: random kernels, the run's own notes, and those given."""
+    provenance = results["provenance"]
+    random = provenance["config"]["weights"]["kind"] == "random"
+    own = (
+        "The kernels of VGG-16 are seeded random numbers in this run, not those trained on"
+        " ImageNet: its accuracies do not compare with the report's.",
+    )
+    every = [*(own if random else ()), *provenance.get("notes", []), *notes]
+    return list(dict.fromkeys(every))
+
+
+def run_blur(results: Mapping[str, Any]) -> str:
+    """The blur of the run's classification, which its examples show, in words."""
+    config = results["provenance"]["config"]["blur"]
+    return blur({**config, "kernel_radius": kernel_radius(config["sigma"], config["convention"])})
 
 
 def what_ran(results: Mapping[str, Any]) -> str:
@@ -147,45 +194,3 @@ def what_ran(results: Mapping[str, Any]) -> str:
         images = unique([f"{row['n']} test images" for row in rows])
         sentences.append(f"Restoration: {methods}, on {images}.")
     return " ".join(sentences)
-
-
-def chart(key: str, file: Path) -> str:
-    """A figure with the image inside, as a data URI, and its caption."""
-    caption = CAPTIONS[key]
-    style = ' class="wide"' if key in SIDE_BY_SIDE else ""
-    kind = {".svg": "svg+xml", ".png": "png"}[file.suffix]
-    data = base64.b64encode(file.read_bytes()).decode("ascii")
-    return (
-        f'<figure{style}><div class="scroll"><img alt="{caption}"'
-        f' src="data:image/{kind};base64,{data}"></div>\n'
-        f"<figcaption>{caption}</figcaption></figure>\n"
-    )
-
-
-def html_table(table: Table) -> str:
-    """The table in HTML, every cell escaped, numbers aligned to the right."""
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        inner = ""
-        for column, cell in zip(table.columns, cells, strict=True):
-            style = "" if column in table.words else ' class="number"'
-            inner += f"<{tag}{style}>{escape(cell)}</{tag}>"
-        return f"<tr>{inner}</tr>\n"
-
-    head = line(table.columns, "th")
-    body = "".join(line(row, "td") for row in table.rows)
-    return (
-        f'<div class="scroll"><table>\n<thead>\n{head}</thead>\n<tbody>\n{body}</tbody>\n'
-        "</table></div>\n"
-    )
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested values as pairs of a dotted key and a text."""
-    pairs = []
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            pairs += flat(value, f"{prefix}{key}.")
-        else:
-            pairs.append((f"{prefix}{key}", DASH if value is None else str(value)))
-    return pairs

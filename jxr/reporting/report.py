@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jxr.optics import Convention, Sampling, gaussian_psf, kernel_radius
+from jxr.reporting.examples import Examples, examples_figure
 from jxr.reporting.figures import write_figures
 from jxr.reporting.page import write_page
 from jxr.reporting.tables import (
@@ -18,18 +19,29 @@ from jxr.reporting.tables import (
 )
 
 
-def write_report(results: Mapping[str, Any], folder: Path, notes: Sequence[str] = ()) -> None:
+def write_report(
+    results: Mapping[str, Any],
+    folder: Path,
+    notes: Sequence[str] = (),
+    examples: Examples | None = None,
+) -> None:
     """Writes `index.html`, which needs nothing else; the charts as PNG and SVG; `tables.md`.
 
     Args:
         results: the content of results.json.
         folder: is made if need be.
         notes: see `jxr.reporting.page.write_page`.
+        examples: images to show before and after; also written to `figures/examples.png`. Without
+            any, one that was there before is removed, for it would be another run's.
     """
     blur = results["provenance"]["config"]["blur"]
     kernels = report_kernels(blur["sigma"], blur["sampling"])
     figures = write_figures(results, folder / "figures", kernels, blur["sigma"])
-    write_page(results, figures, folder / "index.html", notes)
+    panel = folder / "figures" / "examples.png"
+    panel.unlink(missing_ok=True)
+    if examples is not None:
+        examples_figure(examples).savefig(panel, dpi=150)
+    write_page(results, figures, folder / "index.html", notes, examples)
     write_tables(results, folder / "tables.md")
 
 

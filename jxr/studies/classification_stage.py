@@ -10,6 +10,7 @@ import numpy as np
 from jxr.config import ReproduceConfig
 from jxr.studies.binary_tasks import BinaryTask, Examples, examples
 from jxr.studies.classifiers import (
+    band_row,
     classification_row,
     head_recipe,
     load_head,
@@ -118,7 +119,7 @@ def score_tables(
     workdir: Path,
 ) -> dict[str, Any]:
     """Predicts all test images with every head, saves the log-odds, and returns the tables."""
-    tables: dict[str, list] = {"classification": [], "paired": [], "roc": []}
+    tables: dict[str, list] = {"classification": [], "paired": [], "roc": [], "roc_band": []}
     for task in tasks:
         chosen = examples(task, dataset.records, dataset.test)
         log_odds = task_log_odds(task, chosen, config, dataset, features, workdir)
@@ -139,6 +140,9 @@ def score_tables(
                     seeds=list(config.seeds),
                     **identity,
                 )
+            )
+            tables["roc_band"].append(
+                band_row(chosen.labels, values, samples=config.bootstrap_samples, **identity)
             )
             for seed, row in zip(config.seeds, values, strict=True):
                 tables["roc"].append(roc_row(chosen.labels, row, seed=seed, **identity))

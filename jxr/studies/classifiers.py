@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from jxr.config import BlurConfig, HeadConfig, WeightsConfig
 from jxr.data import batches
-from jxr.evaluation import accuracy, auc, mcnemar, roc, score, seed_mean_interval
+from jxr.evaluation import accuracy, auc, mcnemar, roc, roc_band, score, seed_mean_interval
 from jxr.models import abstract, apply
 from jxr.studies.binary_tasks import Examples
 from jxr.studies.restorers import in_batches
@@ -118,6 +118,19 @@ def roc_row(
     """Returns the ROC curve of one classifier on one set of images."""
     false_positive, true_positive, _ = roc(labels, log_odds)
     return {**identity, "fpr": false_positive.tolist(), "tpr": true_positive.tolist()}
+
+
+def band_row(
+    labels: Int[np.ndarray, " n"],
+    log_odds: Float[np.ndarray, "seeds n"],
+    *,
+    samples: int,
+    **identity: Any,
+) -> dict[str, Any]:
+    """Returns the 95 % band of the mean ROC curve over seeds, over test images."""
+    grid = np.linspace(0, 1, 101)
+    low, high = roc_band(labels, log_odds, grid, samples=samples)
+    return {**identity, "fpr": grid.tolist(), "tpr_ci95": [low.tolist(), high.tolist()]}
 
 
 def paired_row(

@@ -5,8 +5,16 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.metrics import roc_curve
 
-from jxr.evaluation import accuracy, auc, bootstrap_interval, seed_mean_interval, wilson_interval
+from jxr.evaluation import (
+    accuracy,
+    auc,
+    bootstrap_interval,
+    roc_band,
+    seed_mean_interval,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (546, 624), (1, 3), (340, 390)])
@@ -87,3 +95,50 @@ def test_bootstrap_refuses_what_it_cannot_do():
         bootstrap_interval(lambda a: math.nan, np.zeros(3), samples=5)
     with pytest.raises(ValueError, match="only one class"):
         seed_mean_interval(np.zeros(3, int), np.zeros((1, 3)), auc)
+
+
+@pytest.mark.parametrize("decimals", [0, 6])  # many ties, and none
+def test_roc_band_equals_a_brute_force_over_drawn_images(decimals):
+    generator = np.random.default_rng(6)
+    labels = generator.integers(0, 2, 40)
+    scores = np.round(generator.normal(size=(3, 40)) + labels, decimals)
+    grid = np.array([0, 0.013, 0.1, 0.31, 0.77, 0.999, 1])
+    draws, curves = np.random.default_rng(7), []
+    for _ in range(60):
+        index = draws.integers(0, 40, size=40)
+        pairs = [roc_curve(labels[index], row[index], drop_intermediate=False) for row in scores]
+        curves.append(np.mean([np.interp(grid, fpr, tpr) for fpr, tpr, _ in pairs], axis=0))
+    expected = np.quantile(curves, [0.05, 0.95], axis=0)
+    band = roc_band(labels, scores, grid, samples=60, seed=7, level=0.9)
+    np.testing.assert_allclose(band, expected, atol=1e-12)
+
+
+def test_roc_band_covers_the_true_curve():
+    """Of two normal classes one standard deviation apart it is Phi(1 + Phi^-1(fpr))."""
+    grid = np.array([0.1, 0.3, 0.6])
+    truth = stats.norm.cdf(1 + stats.norm.ppf(grid))
+    generator = np.random.default_rng(8)
+    labels = np.repeat([0, 1], 100)
+    trials, covered = 120, np.zeros(3)
+    for trial in range(trials):
+        scores = generator.normal(size=(1, 200)) + labels
+        low, high = roc_band(labels, scores, grid, samples=150, seed=trial)
+        covered += (low <= truth) & (truth <= high)
+    # An interval of exactly 95 % would pass with 997 seeds of 1,000 at each point.
+    assert (covered / trials >= 0.87).all()
+    assert (covered / trials <= 0.999).all()
+
+
+def test_roc_band_of_a_perfect_classifier_and_redrawn_resamples():
+    labels = np.array([0, 1, 1])  # three in ten resamples hold one class
+    low, high = roc_band(labels, np.array([[-1.0, 2.0, 3.0]]), np.linspace(0, 1, 5), samples=50)
+    np.testing.assert_array_equal([low, high], np.ones((2, 5)))
+
+
+def test_roc_band_refuses_what_it_cannot_do():
+    labels, scores = np.array([0, 1]), np.array([[0.0, 1.0]])
+    for grid in ([-0.1, 0.5], [0.5, 1.1]):
+        with pytest.raises(ValueError, match="grid"):
+            roc_band(labels, scores, np.array(grid))
+    with pytest.raises(ValueError, match="diverged"):
+        roc_band(labels, np.array([[0.0, np.inf]]), np.array([0.5]))

@@ -1,6 +1,9 @@
 """Made-up results in the format of results.json: every number here is invented."""
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from jxr.reporting import Examples
 
 ARMS = [
     ("original", "original", None),
@@ -96,12 +99,18 @@ def fake_results():
         "versions": {"python": "3.11.0", "jax": "0.0.0"},
         "git_commit": None,
         "config": {
+            "data": {"size": 64, "resize": "antialias"},
             "weights": {"kind": "imagenet"},
-            "blur": {"sigma": 2.0, "sampling": "point"},
+            "blur": {
+                "sigma": 2.0, "convention": "standard", "sampling": "point", "boundary": "reflect",
+                "noise": 0.0, "input_precision": "float32",
+            },
+            "head": {"hidden": [32, 8], "dropout": 0.25},
+            "unet": {"width": 6, "depth": 2, "channels": 1, "residual": True, "crop": 16},
             "seeds": [0, 1],
         },
         "device": {"platform": "fake"},
-    }
+    }  # fmt: skip
     return {
         "provenance": provenance,
         "classification": classification,
@@ -109,6 +118,28 @@ def fake_results():
         "paired": paired,
         "roc": roc,
     }
+
+
+def fake_band(**identity):
+    """A band as `roc_band` of results.json holds it."""
+    fpr = np.linspace(0, 1, 11)
+    band = [(fpr**0.3).tolist(), (fpr**0.1).tolist()]
+    return {
+        "task": "normal_vs_pneumonia", "recipe": "report", "train_on": "original",
+        "test_on": "original", "restorer": None, "fpr": fpr.tolist(), "tpr_ci95": band, **identity,
+    }  # fmt: skip
+
+
+def fake_examples(titles=("normal", "bacteria"), size=64, restorers=("unet", "wiener")):
+    """Smooth random shapes, blurred by SciPy; each restorer blurs less than the one before."""
+    generator = np.random.default_rng(1)
+    rough = gaussian_filter(generator.normal(size=(len(titles), size, size, 1)), (0, 1.5, 1.5, 0))
+    original = np.clip(0.5 + rough, 0, 1).astype(np.float32)
+    recovered = {
+        restorer: gaussian_filter(original, (0, 1 / (i + 1), 1 / (i + 1), 0))
+        for i, restorer in enumerate(restorers)
+    }
+    return Examples(tuple(titles), original, gaussian_filter(original, (0, 2, 2, 0)), recovered)
 
 
 def fake_kernels(sigma=2.0):

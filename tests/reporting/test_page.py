@@ -1,16 +1,21 @@
 """The page: complete, escaped, and in need of nothing else."""
 
+import base64
+import hashlib
+import io
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jxr.reporting import write_figures, write_page, write_report
 from jxr.reporting.report import report_kernels
-from tests.reporting.fake_results import fake_kernels, fake_results
+from tests.reporting.fake_results import fake_band, fake_examples, fake_kernels, fake_results
 
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "br", "input"}
+ATTACK = "<script>alert('x')</script>&\""
 
 
 class Checker(HTMLParser):
@@ -18,11 +23,12 @@ class Checker(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.open, self.tags, self.addresses, self.words = [], [], [], []
+        self.open, self.tags, self.addresses, self.words, self.ids = [], [], [], [], []
 
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
         self.addresses += [value for key, value in attributes if key in ("src", "href", "srcset")]
+        self.ids += [value for key, value in attributes if key == "id"]
         if tag not in VOID:
             self.open.append(tag)
 
@@ -50,33 +56,115 @@ def test_page_is_complete_and_self_contained(tmp_path, figures):
     path = tmp_path / "deep" / "index.html"
     write_page(fake_results(), figures, path)
     checker, text = read(path)
-    for heading in ("Classification", "Do two classifiers differ?", "Restoration", "Provenance"):
+    headings = "Structure", "Blur", "Classification", "Do two classifiers differ?", "Restoration"
+    for heading in (*headings, "Provenance", "Figure 1.", "Figure 2.", "Figure 3.", "Figure 4."):
         assert heading in text
     assert "Normal vs pneumonia on 624 test images and Bacterial vs viral on 390" in text
     assert "Restoration: U-Net and Wiener, on 624 test images." in text
     assert "0.8750" in text
     assert "1.110e-04" in text
     assert "config.weights.kind" in text
-    assert checker.tags.count("img") == 4
-    assert checker.tags.count("table") == 4
-    assert all(address.startswith("data:image/svg+xml;base64,") for address in checker.addresses)
-    assert not re.search(r"url\(|@import|<script|https?://", path.read_text(encoding="utf-8"))
+    assert checker.tags.count("img") == 6
+    assert checker.tags.count("table") == 5
+    links = [address[1:] for address in checker.addresses if address.startswith("#")]
+    assert links == checker.ids
+    assert len(links) == 6
+    images = [address for address in checker.addresses if not address.startswith("#")]
+    assert all(address.startswith("data:image/svg+xml;base64,") for address in images)
+    assert not re.search(r"url\(|@import|https?://", path.read_text(encoding="utf-8"))
     assert [file.name for file in path.parent.iterdir()] == ["index.html"]
 
 
 def test_everything_is_escaped(tmp_path):
-    attack = "<script>alert('x')</script>&\""
     results = fake_results()
-    results["classification"][0]["recipe"] = attack
-    results["paired"][0]["classifier_a"] = attack
-    results["restoration"][0]["method"] = attack
-    results["provenance"]["config"][attack] = attack
+    results["classification"][0]["recipe"] = ATTACK
+    results["classification"][1]["task"] = ATTACK
+    results["paired"][0]["classifier_a"] = ATTACK
+    results["restoration"][0]["method"] = ATTACK
+    results["provenance"]["config"][ATTACK] = ATTACK
+    results["provenance"]["notes"] = [ATTACK]
     path = tmp_path / "index.html"
-    write_page(results, {}, path, notes=[attack])
+    examples = fake_examples(titles=(ATTACK,), restorers=("unet", ATTACK))
+    write_page(results, {}, path, examples=examples)
     checker, text = read(path)
-    assert "script" not in checker.tags
-    # Recipe, classifier, method twice (summary and table), key and value of the config, note.
-    assert text.count(attack) == 7
+    assert checker.tags.count("script") == 1  # the page's own
+    # Recipe in two tables; task in the summary and two tables; classifier; method in the summary
+    # and a table; key and value of the config; note; title; restorer of two films and a choice.
+    assert text.count(ATTACK) == 2 + 3 + 1 + 2 + 2 + 1 + 1 + 3
+
+
+def test_the_page_allows_its_own_style_and_script_and_nothing_else(tmp_path):
+    path = tmp_path / "index.html"
+    write_page(fake_results(), {}, path)
+    page = path.read_text(encoding="utf-8")
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
+    assert policy.startswith("default-src 'none'; img-src data:; ")
+    assert "unsafe" not in policy
+    for tag in ("style", "script"):
+        (content,) = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert not re.search(r"<[^>]* (style|on[a-z]+)=", page)
+
+
+def test_notes_of_the_run_stand_at_the_top_once(tmp_path):
+    results = fake_results()
+    results["provenance"]["notes"] = ["Phantoms.", "Own images."]
+    path = tmp_path / "index.html"
+    write_page(results, {}, path, notes=["Phantoms.", "Short run."])
+    notes = re.findall(r'<p class="note">(.*?)</p>', path.read_text(encoding="utf-8"))
+    assert notes == ["Phantoms.", "Own images.", "Short run."]
+
+
+def test_bands_are_explained_where_there_are_any(tmp_path, figures):
+    pages = []
+    for bands in ([], [fake_band()]):
+        write_page(fake_results() | {"roc_band": bands}, figures, tmp_path / "index.html")
+        pages.append(read(tmp_path / "index.html")[1])
+    assert ["not stratified" in page for page in pages] == [True, True]
+    assert ["Bands are" in page for page in pages] == [False, True]
+
+
+def test_what_is_the_same_in_all_rows_is_said_once(tmp_path):
+    results = fake_results()
+    results["restoration"][3]["n"] = 100
+    path = tmp_path / "index.html"
+    write_page(results, {}, path)
+    _, text = read(path)
+    assert "In all rows: PSF: gaussian." in text
+    assert "In all rows: Seeds: 2, Recipe: report." in text
+
+
+def test_table_1_has_the_classifiers_of_one_kind(tmp_path):
+    path = tmp_path / "index.html"
+    write_page(fake_results(), {}, path)
+    table = path.read_text(encoding="utf-8").split("<table>")[1].split("</table>")[0]
+    arms = re.findall(r"<td>([a-z]+ → [^<]*)</td>", table)
+    assert arms == ["original → original", "blurred → blurred"] * 2
+    for number in ("0.8750", "0.8702", "0.9120", "0.8974"):
+        assert table.count(f">{number}<") == 1
+
+
+@pytest.mark.parametrize("restorers", [("unet",), ("unet", "wiener")])
+def test_examples_on_the_page(tmp_path, restorers):
+    examples = fake_examples(restorers=restorers)
+    path = tmp_path / "index.html"
+    write_page(fake_results(), {}, path, examples=examples)
+    checker, text = read(path)
+    films = [address for address in checker.addresses if address.startswith("data:image/png")]
+    # A scale; for each image: original, blurred, and each recovered one with its errors.
+    assert len(films) == 1 + 2 * (2 + 2 * len(restorers))
+    assert len(set(films)) == len(films)
+    with Image.open(io.BytesIO(base64.b64decode(films[1].split(",")[1]))) as image:
+        expected = np.rint(examples.original[0, ..., 0] * 255)
+        np.testing.assert_array_equal(np.asarray(image), expected)
+    error = np.mean((examples.blurred[1].astype(float) - examples.original[1]) ** 2)
+    assert f"MSE {error:.2e}, {-10 * np.log10(error):.1f} dB" in text
+    assert "Figure 5: normal" in text
+    assert "Figure 6: bacteria" in text
+    assert "\u03c3 2 px standard, noise 0, float32, reflect boundary, radius 8" in text
+    choices = path.read_text(encoding="utf-8").count('<input type="radio"')
+    assert choices == (4 if len(restorers) > 1 else 0)
 
 
 def test_random_kernels_are_said_at_the_top(tmp_path):
@@ -110,9 +198,15 @@ def test_unknown_figure_is_refused_and_the_old_page_stays(tmp_path):
 
 
 def test_write_report(tmp_path):
+    panel = tmp_path / "report" / "figures" / "examples.png"
+    write_report(fake_results(), tmp_path / "report", examples=fake_examples())
+    checker, _ = read(tmp_path / "report" / "index.html")
+    assert checker.tags.count("img") == 6 + 13
+    assert panel.stat().st_size > 10_000
     write_report(fake_results(), tmp_path / "report")
     checker, _ = read(tmp_path / "report" / "index.html")
-    assert len(checker.addresses) == 4
+    assert checker.tags.count("img") == 6
+    assert not panel.exists()  # those of another call
     assert (tmp_path / "report" / "figures" / "roc.png").stat().st_size > 10_000
     tables = (tmp_path / "report" / "tables.md").read_text()
     assert tables.count("## ") == 3

@@ -72,10 +72,10 @@ def test_pneumoniamnist_is_opened(tmp_path):
 
 
 def test_phantoms_need_no_files(tmp_path):
-    config = DataConfig(source="phantoms", size=32, phantoms=PhantomConfig(train=24, test=9))
+    config = DataConfig(source="phantoms", size=32, phantoms=PhantomConfig(train=24, test=18))
     dataset = load_dataset(config, tmp_path)
-    assert dataset.images.shape == (33, 32, 32, 1)
-    assert len(dataset.test) == 9
+    assert dataset.images.shape == (42, 32, 32, 1)
+    assert len(dataset.test) == 18
     assert any("phantoms" in note for note in dataset.notes)
 
 

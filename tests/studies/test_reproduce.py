@@ -57,6 +57,7 @@ def test_results_hold_every_row_of_the_contract(finished):
         assert row["mse"] > 0
     assert {row["method"] for row in restoration} == {"none", "wiener", "unet"}
     assert len(results["roc"]) == 2 * 2 * 4 * 2
+    assert len(results["roc_band"]) == 2 * 2 * 4
     assert len(results["paired"]) == 2 * 5 * 2
 
 
