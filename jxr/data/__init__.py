@@ -6,6 +6,7 @@ from jxr.data.folders import folder_set
 from jxr.data.image_set import ImageSet, data_fingerprint, file_set
 from jxr.data.images import Resize, decode_image, read_image, resize
 from jxr.data.medmnist import medmnist_set
+from jxr.data.phantoms import phantom_set
 from jxr.data.pipeline import batches, eval_batches
 from jxr.data.records import (
     KNOWN_COUNTS,
@@ -37,6 +38,7 @@ __all__ = [
     "index_folder",
     "load_images",
     "medmnist_set",
+    "phantom_set",
     "read_image",
     "resize",
     "split_by_patient",

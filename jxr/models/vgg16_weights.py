@@ -20,6 +20,8 @@ from jxr.models.vgg16_torchvision import from_torchvision
 URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{FILE_NAME}"
 CHECKSUM = "md5:6d6bbae143d832006294945121d1f1fc"  # of the published file
 
+INPUT_SPREAD = 64  # of inputs from 0 to 255, less their mean
+
 # `fingerprint` of the published convolutions, with and without top: unlike the file's checksum it
 # survives a repacking of the HDF5.
 FINGERPRINT = "d9a27cc1fc7f975ef8cff49180e794ccd7c4bc868ebb49740803b3bbaa8dbefd"
@@ -99,8 +101,16 @@ def load_vgg16_weights(path: Path) -> VGG16Weights:
 
 
 def random_weights(key: Key[Array, ""]) -> Params:
-    """Returns He-normal kernels and zero biases: a stand-in that needs no download."""
-    return split(VGG16(rngs=nnx.Rngs(key)))[1]
+    """Returns He-normal kernels and zero biases: a stand-in that needs no download.
+
+    He's rule is for inputs of unit variance and those of the convention `caffe` spread by about 64
+    (a quarter of 0..255), so the first kernels are made that much smaller: features are of order 1,
+    and a head trains on them at the usual rates.
+    """
+    params = split(VGG16(rngs=nnx.Rngs(key)))[1]
+    first = params[LAYERS[0][0]]
+    first["kernel"] = first["kernel"] / INPUT_SPREAD
+    return params
 
 
 def fingerprint(params: Params) -> str:

@@ -16,9 +16,9 @@ from jxr.data import (
     folder_set,
     load_images,
     medmnist_set,
+    phantom_set,
     split_by_patient,
 )
-from jxr.data.phantoms import phantom_set
 from jxr.data.tfds_reader import is_prepared, tfds_set
 from jxr.errors import UserError
 

@@ -196,6 +196,8 @@ def test_random_weights_are_he_normal_and_depend_on_the_key_only() -> None:
     kernel = np.asarray(params["block3_conv2"]["kernel"])
     np.testing.assert_allclose(kernel.std(), np.sqrt(2 / (9 * 256)), rtol=0.01)
     assert abs(kernel.mean()) < 1e-3 * kernel.std() * 5
+    first = np.asarray(params["block1_conv1"]["kernel"])
+    np.testing.assert_allclose(first.std(), np.sqrt(2 / (9 * 3)) / 64, rtol=0.1)
     assert not np.asarray(params["block3_conv2"]["bias"]).any()
     assert fingerprint(params) == fingerprint(random_weights(jax.random.key(3)))
     assert fingerprint(params) != fingerprint(random_weights(jax.random.key(4)))
