@@ -126,7 +126,7 @@ def parse_file(file: Path) -> tuple[str, str]:
 
 def count_table(records: Iterable[Record]) -> dict[str, dict[str, int]]:
     """Counts the images of the Guangzhou set as `table[split][label]`, zeros included."""
-    counts = Counter((record.split, record.label) for record in records)
+    counts: Counter[tuple[str, str]] = Counter((record.split, record.label) for record in records)
     return {split: {label: counts[split, label] for label in LABELS} for split in KNOWN_COUNTS}
 
 

@@ -68,7 +68,7 @@ def examples_stage(config: ReproduceConfig, dataset: Dataset, workdir: Path) -> 
     rows = np.array([dataset.test[labels.index(title)] for title in titles])
     originals = np.asarray(dataset.images[rows])
     blurred = degraded_images(originals, rows, config.blur, config.restorer_seed)
-    recovered = {
+    recovered: dict[str, Any] = {
         f"recovered_{name}": restore(name, config, config.blur, dataset, workdir, blurred)
         for name in RESTORERS
     }

@@ -14,7 +14,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Key
 
-from jxr.training.step import Batch, Task, TrainState, make_train_step
+from jxr.training.step import Task, TrainState, make_train_step
 
 Parallel = Literal["jit", "pmap"]
 AXIS = "data"
@@ -34,8 +34,8 @@ class Spread(NamedTuple):
     sharding: NamedSharding
     put_state: Callable[[TrainState], TrainState]
     get_state: Callable[[TrainState], TrainState]
-    put_batch: Callable[[Mapping[str, np.ndarray]], Batch]
-    step: Callable[[TrainState, Batch, Key[Array, ""]], tuple[TrainState, Float[Array, "*_"]]]
+    put_batch: Callable[[Mapping[str, np.ndarray]], Any]
+    step: Callable[[TrainState, Any, Key[Array, ""]], tuple[TrainState, Float[Array, "*_"]]]
 
 
 def spread(task: Task, optimizer: optax.GradientTransformation, parallel: Parallel) -> Spread:
