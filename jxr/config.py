@@ -218,6 +218,22 @@ class ReproduceConfig:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class RestorationTableConfig:
+    """Classical restoration in many blur settings, without any network."""
+
+    seed: int = 0  # of the noise
+    sigmas: tuple[float, ...] = (1.0, 2.0)
+    conventions: tuple[Literal["standard", "report"], ...] = ("standard", "report")
+    noise: float = 0.01  # in the noisy settings, beside float32 and 8 bits without noise
+    data: DataConfig = DataConfig()
+
+    def __post_init__(self):
+        check_seed(self.seed)
+        if not (math.isfinite(self.noise) and self.noise > 0):
+            raise UserError(f"noise is {self.noise}: give a positive number")
+
+
 def to_config_dict(config: Any) -> ConfigDict:
     """Returns the dataclass as a ConfigDict, for absl flags to change."""
     return ConfigDict(dataclasses.asdict(config))

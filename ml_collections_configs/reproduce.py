@@ -38,10 +38,13 @@ DEMO = ReproduceConfig(
     # Chosen on phantoms of seed 0; the demo makes others.
     data=DataConfig(source="phantoms", size=128, phantoms=PhantomConfig(seed=1)),
     weights=WeightsConfig(kind="random"),
+    # One dense layer: on features of random kernels it does best.
     head=HeadConfig(
+        hidden=(),
+        dropout=0.0,
         schedule=ScheduleConfig(
-            epochs=150, batch_size=32, learning_rate=3e-4, checkpoint_every=5000
-        )
+            epochs=150, batch_size=32, learning_rate=3e-4, log_every=500, checkpoint_every=5000
+        ),
     ),
     unet=UNetConfig(
         width=8,

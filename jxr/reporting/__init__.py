@@ -8,7 +8,7 @@ from jxr.reporting.figures import (
     write_figures,
 )
 from jxr.reporting.page import write_page
-from jxr.reporting.report import write_report
+from jxr.reporting.report import write_report, write_restoration
 from jxr.reporting.report_values import published_accuracy, published_mse
 from jxr.reporting.roc_figure import roc_figure
 from jxr.reporting.structure import structure_figure
@@ -45,4 +45,5 @@ __all__ = [
     "write_figures",
     "write_page",
     "write_report",
+    "write_restoration",
 ]

@@ -16,6 +16,9 @@ NAMES = {
     "none": "not restored",
     "unet": "U-Net",
     "wiener": "Wiener",
+    "tikhonov_gradient": "Tikhonov (gradient)",
+    "richardson_lucy": "Richardson-Lucy",
+    "total_variation": "Total variation",
 }
 
 

@@ -1,55 +1,40 @@
-"""The Wiener filter for reflect-boundary blur, exact and fast in the cosine domain."""
+"""The Wiener filter, exact and fast in the basis that diagonalises the blur."""
+
+from typing import Literal, get_args
 
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
-from jax.scipy.fft import dctn, idctn
+from jax.scipy.fft import dctn
 from jaxtyping import Array, Float
 
 from jxr.optics.psf import Scalar
+from jxr.restoration.cosine_filter import filter_cosines
+from jxr.restoration.edge_taper import edge_taper
+from jxr.restoration.spectra import Kernel, circular_transfer_function, transfer_function
 
-
-def transfer_function(
-    profile: Float[Array, " size"], height: int, width: int
-) -> Float[Array, "height width"]:
-    """Returns the eigenvalues of the separable reflect blur in the DCT-II basis.
-
-    Half-sample symmetric blur with a symmetric kernel p maps the cosine
-    cos(pi k (i + 1/2) / n) to itself times sum_j p_j cos(pi k j / n), see Ng, Chan and Tang,
-    "A fast algorithm for deblurring models with Neumann boundary conditions", SIAM J. Sci.
-    Comput. 21 (1999), doi:10.1137/S1064827598341384.
-
-    Args:
-        profile: the one-dimensional kernel, odd in size and symmetric.
-        height: of the images, in pixels.
-        width: of the images, in pixels.
-
-    Returns:
-        The eigenvalue of each pair of frequencies, in the dtype of `profile`; 1 at [0, 0] for a
-        kernel of unit sum.
-    """
-    offsets = np.arange(profile.size) - profile.size // 2
-
-    def eigenvalues(n):
-        # The angles are static, so float64 on the host costs nothing and spares float32 their
-        # rounding, which would end up in the restored image.
-        angles = np.pi / n * (np.outer(np.arange(n), offsets) % (2 * n))
-        cosines = jnp.asarray(np.cos(angles), profile.dtype)
-        return jnp.matmul(cosines, profile, precision=lax.Precision.HIGHEST)
-
-    return jnp.outer(eigenvalues(height), eigenvalues(width))
+WienerBoundary = Literal["reflect", "circular", "unknown"]
 
 
 def wiener(
     blurred: Float[Array, "*batch height width channels"],
-    profile: Float[Array, " size"],
-    noise_to_signal: Scalar,
+    kernel: Kernel,
+    noise_to_signal: Scalar | Float[Array, "height frequencies"],
+    *,
+    boundary: WienerBoundary = "reflect",
 ) -> Float[Array, "*batch height width channels"]:
-    """Restores reflect-blurred images by the Wiener filter with a flat noise-to-signal ratio.
+    """Restores blurred images by the Wiener filter with a flat or a measured spectrum.
 
-    In the cosine domain each coefficient is multiplied by d / (d^2 + k), d the blur's eigenvalue
-    and k the ratio: the exact solution (B^T B + k I)^-1 B^T y of the Tikhonov problem
-    min_x |B x - y|^2 + k |x|^2, for B the blur of `jxr.optics.blur_separable`, 'reflect'.
+    Each coefficient is multiplied by conj(d) / (|d|^2 + k), d the blur's eigenvalue and k the
+    ratio of noise power to signal power. For one ratio it is the exact solution
+    (B^T B + k I)^-1 B^T y of the Tikhonov problem min_x |B x - y|^2 + k |x|^2; for measured
+    spectra S and N (`noise_to_signal_spectrum`) it is d S / (d^2 S + N), the best linear estimate
+    for signal and noise that are uncorrelated and stationary in that basis.
+
+    - 'reflect': B is the blur of `jxr.optics` with that boundary, the basis is the DCT-II.
+    - 'circular': the same with the real FFT, and with any kernel.
+    - 'unknown': what lies outside the image blurred into it, as in every real radiograph. The
+      edges are tapered (`edge_taper`) and the image restored as a circular one; a margin of the
+      kernel's width stays worse than the rest.
 
     Rounding is amplified by up to 1 / (2 sqrt(k)). In float32 the transform's own rounding shows
     only where k is below about 1e-9, that is for noise-free float32 images; restore those in
@@ -57,23 +42,51 @@ def wiener(
 
     Args:
         blurred: float32 or float64, which is kept; any leading batch axes.
-        profile: the one-dimensional kernel of the blur, odd in size and symmetric.
-        noise_to_signal: the ratio of noise power to signal power, > 0; may be traced.
+        kernel: of the blur: a one-dimensional profile p, which stands for p p^T, or a PSF; odd in
+            size, and symmetric along each axis for 'reflect'.
+        noise_to_signal: the ratio, > 0: one number, or one a frequency, (height, width) for
+            'reflect' and (height, width // 2 + 1) otherwise; may be traced.
+        boundary: what the blur took to lie outside the image.
 
     Returns:
         The restored images, of the shape and dtype of `blurred`, not clipped.
+
+    Raises:
+        ValueError: unknown boundary, a spectrum of another basis or size, or see
+            `transfer_function`.
     """
+    if boundary not in get_args(WienerBoundary):
+        raise ValueError(f"boundary must be one of {', '.join(get_args(WienerBoundary))}")
     height, width, _ = blurred.shape[-3:]
-    d = transfer_function(profile.astype(blurred.dtype), height, width)[..., None]
-    gain = d / (d**2 + jnp.asarray(noise_to_signal, blurred.dtype))
-    spectrum = dctn(blurred, axes=(-3, -2), norm="ortho")
-    return idctn(gain * spectrum, axes=(-3, -2), norm="ortho")
+    ratio = jnp.asarray(noise_to_signal, blurred.dtype)
+    columns = width if boundary == "reflect" else width // 2 + 1
+    if ratio.ndim and ratio.shape != (height, columns):
+        raise ValueError(
+            f"noise_to_signal is of {ratio.shape}, the spectrum for the boundary '{boundary}' of"
+            f" {(height, columns)}"
+        )
+    kernel = kernel.astype(blurred.dtype)
+    if boundary == "reflect":
+        gain = wiener_gain(transfer_function(kernel, height, width), ratio)
+        return filter_cosines(blurred, gain)
+    if boundary == "unknown":
+        blurred = edge_taper(blurred, kernel)
+    gain = wiener_gain(circular_transfer_function(kernel, height, width), ratio)[..., None]
+    axes = (-3, -2)
+    return jnp.fft.irfft2(gain * jnp.fft.rfft2(blurred, axes=axes), s=(height, width), axes=axes)
+
+
+def wiener_gain(transfer: Array, noise_to_signal: Array) -> Array:
+    """Returns conj(d) / (|d|^2 + k), and 0 where both d and k are 0: nothing is known there."""
+    denominator = jnp.real(transfer * jnp.conj(transfer)) + noise_to_signal
+    known = denominator > 0
+    return jnp.where(known, jnp.conj(transfer) / jnp.where(known, denominator, 1), 0)
 
 
 def choose_noise_to_signal(
     blurred: Float[Array, "images height width channels"],
     originals: Float[Array, "images height width channels"],
-    profile: Float[Array, " size"],
+    kernel: Kernel,
     candidates: Float[Array, " candidates"],
 ) -> tuple[Float[Array, ""], Float[Array, " candidates"]]:
     """Returns the candidate ratio with the smallest restoration error on given images.
@@ -85,14 +98,14 @@ def choose_noise_to_signal(
     Args:
         blurred: the images to restore.
         originals: what they were before the blur.
-        profile: see `wiener`.
+        kernel: see `wiener`.
         candidates: the ratios to try, each > 0.
 
     Returns:
         The best ratio, and the mean squared error of every candidate.
     """
     _, height, width, _ = blurred.shape
-    d = transfer_function(profile.astype(blurred.dtype), height, width)[..., None]
+    d = transfer_function(kernel.astype(blurred.dtype), height, width)[..., None]
     observed = dctn(blurred, axes=(1, 2), norm="ortho")
     wanted = dctn(originals, axes=(1, 2), norm="ortho")
 

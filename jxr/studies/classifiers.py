@@ -24,7 +24,7 @@ def head_recipe(config: HeadConfig, weights: WeightsConfig) -> str:
     """Returns `report` for the report's protocol, and else what marks this one."""
     if config == HeadConfig() and weights.kind == "imagenet":
         return "report"
-    hidden = "-".join(map(str, config.hidden))
+    hidden = "-".join(map(str, config.hidden)) or "linear"
     return f"{weights.kind}-head{hidden}-dropout{config.dropout:g}-epochs{config.schedule.epochs}"
 
 

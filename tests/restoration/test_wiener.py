@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage
-from scipy.fft import dctn
+from scipy.fft import dct, dctn
+from skimage import restoration as skimage_restoration
 
 from jxr.restoration import choose_noise_to_signal, transfer_function, wiener
+from jxr.restoration.spectra import noise_to_signal_spectrum
 
 HEIGHT, WIDTH = 7, 10
 PROFILE = np.array([0.03, 0.12, 0.2, 0.3, 0.2, 0.12, 0.03])
@@ -148,3 +150,130 @@ def test_the_best_candidate_wins():
         best, mses = float(best), np.asarray(mses)
     assert best == candidates[np.argmin(expected)]
     np.testing.assert_allclose(mses, expected, rtol=1e-6)
+
+
+def circular_matrix(psf):
+    """The dense circular blur with any PSF, one impulse a column."""
+    impulses = np.eye(HEIGHT * WIDTH).reshape(-1, HEIGHT, WIDTH)
+    return ndimage.convolve(impulses, psf[None], mode="wrap").reshape(HEIGHT * WIDTH, -1).T
+
+
+def lopsided_psf():
+    psf = np.random.default_rng(3).random((3, 5))
+    return psf / psf.sum()
+
+
+def restore(blurred, kernel, ratio, dtype=np.float64, **options):
+    with jax.enable_x64(dtype == np.float64):
+        restored = jax.jit(lambda b, k, r: wiener(b, k, r, **options))(
+            blurred.astype(dtype), kernel.astype(dtype), np.asarray(ratio, dtype)
+        )
+        return np.asarray(restored)
+
+
+@pytest.mark.parametrize("ratio", [1e-3, 1.0])
+def test_circular_wiener_equals_the_dense_tikhonov_solution(ratio):
+    images, psf = random_images(2, HEIGHT, WIDTH, 2), lopsided_psf()
+    dense = circular_matrix(psf)
+    normal = dense.T @ dense + ratio * np.eye(HEIGHT * WIDTH)
+    planes = np.moveaxis(images, -1, 1).reshape(4, -1)
+    solutions = np.linalg.solve(normal, dense.T @ planes.T).T
+    expected = np.moveaxis(solutions.reshape(2, 2, HEIGHT, WIDTH), 1, -1)
+    np.testing.assert_allclose(
+        restore(images, psf, ratio, boundary="circular"), expected, atol=1e-11
+    )
+    single = restore(images, psf, ratio, np.float32, boundary="circular")
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, expected, atol=2e-4)
+
+
+def test_reflect_wiener_takes_a_psf_that_no_profile_stands_for():
+    psf = np.array([[0.0, 0.15, 0.0], [0.1, 0.5, 0.1], [0.0, 0.15, 0.0]])
+    image = random_images(1, HEIGHT, WIDTH, 1)
+    impulses = np.eye(HEIGHT * WIDTH).reshape(-1, HEIGHT, WIDTH)
+    dense = ndimage.convolve(impulses, psf[None], mode="reflect").reshape(HEIGHT * WIDTH, -1).T
+    normal = dense.T @ dense + 0.01 * np.eye(HEIGHT * WIDTH)
+    expected = np.linalg.solve(normal, dense.T @ image.ravel())
+    np.testing.assert_allclose(restore(image, psf, 0.01).ravel(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("boundary", ["reflect", "circular"])
+def test_measured_spectra_give_the_best_linear_estimate(boundary):
+    """The dense Gauss-Markov estimate C B^T (B C B^T + E)^-1 y of dense covariances C and E."""
+    rng = np.random.default_rng(4)
+    blurred = random_images(1, HEIGHT, WIDTH, 1)
+    signal, noise = rng.uniform(0.5, 2, (2, HEIGHT, WIDTH)) * [[[1]], [[0.05]]]
+    if boundary == "reflect":
+        kernel = PROFILE
+        dense = np.kron(blur_matrix(HEIGHT), blur_matrix(WIDTH))
+        basis = np.kron(*(dct(np.eye(n), axis=0, norm="ortho") for n in (HEIGHT, WIDTH)))
+    else:
+        kernel = lopsided_psf()
+        dense = circular_matrix(kernel)
+        basis = np.kron(*(np.fft.fft(np.eye(n), norm="ortho") for n in (HEIGHT, WIDTH)))
+        # Real signals have as much power at -k as at k.
+        mirrored = np.roll(np.flip(np.stack([signal, noise]), (1, 2)), 1, (1, 2))
+        signal, noise = (np.stack([signal, noise]) + mirrored) / 2
+    covariances = [(basis.conj().T * power.ravel()) @ basis for power in (signal, noise)]
+    assert all(np.abs(np.imag(c)).max() < 1e-12 for c in covariances)
+    c, e = map(np.real, covariances)
+    expected = c @ dense.T @ np.linalg.solve(dense @ c @ dense.T + e, blurred.ravel())
+    if boundary == "circular":
+        signal, noise = (power[:, : WIDTH // 2 + 1] for power in (signal, noise))
+    with jax.enable_x64(True):
+        ratio = np.asarray(noise_to_signal_spectrum(jnp.asarray(signal), jnp.asarray(noise)))
+    restored = restore(blurred, kernel, ratio, boundary=boundary)
+    np.testing.assert_allclose(restored.ravel(), expected, atol=1e-11)
+
+
+@pytest.mark.parametrize("regulariser", ["flat", "laplacian"])
+def test_circular_wiener_equals_scikit_image(regulariser):
+    """Its PSF is centred as ours; its transforms are orthonormal, and clipping is its default."""
+    image, psf = random_images(16, 16), lopsided_psf()
+    if regulariser == "flat":
+        power = np.ones((16, 9))
+        theirs = skimage_restoration.wiener(image, psf, 0.05, reg=power + 0j, clip=False)
+    else:
+        rows, columns = np.arange(16)[:, None], np.arange(9)
+        power = (4 - 2 * np.cos(np.pi * rows / 8) - 2 * np.cos(np.pi * columns / 8)) ** 2
+        theirs = skimage_restoration.wiener(image, psf, 0.05, clip=False)
+    ours = restore(image[None, ..., None], psf, 0.05 * power, boundary="circular")
+    np.testing.assert_allclose(ours[0, ..., 0], theirs, atol=1e-12)
+
+
+def test_a_frequency_of_which_nothing_is_known_is_left_out():
+    """The mean of three loses every third frequency; with no noise at all the rest comes back."""
+    image = random_images(1, 9, 12, 1)
+    psf = np.ones((1, 3)) / 3
+    blurred = ndimage.convolve(image, psf[None, ..., None], mode="wrap")
+    # The lost frequency has no signal, as far as the spectrum says.
+    signal = np.ones((9, 7))
+    signal[:, 4] = 0
+    with jax.enable_x64(True):
+        ratio = np.asarray(noise_to_signal_spectrum(jnp.asarray(signal), 0.0))
+    restored = restore(blurred, psf, ratio, boundary="circular")
+    spectrum = np.fft.rfft2(image[0, ..., 0])
+    spectrum[:, 4] = 0
+    np.testing.assert_allclose(restored[0, ..., 0], np.fft.irfft2(spectrum, s=(9, 12)), atol=1e-12)
+
+
+def test_vmap_over_sigma_equals_one_after_another():
+    blurred = random_images(1, 12, 14, 1).astype(np.float32)
+    profiles = np.stack([gaussian(0.8, 4), gaussian(1.2, 4)]).astype(np.float32)
+    for boundary in ("reflect", "circular", "unknown"):
+        together = jax.vmap(
+            lambda p, b=boundary: wiener(jnp.asarray(blurred), p, 0.01, boundary=b)
+        )(jnp.asarray(profiles))
+        for profile, one in zip(profiles, together, strict=True):
+            alone = restore(blurred, profile, 0.01, np.float32, boundary=boundary)
+            np.testing.assert_allclose(one, alone, atol=1e-5)
+
+
+def test_what_does_not_fit_is_refused():
+    images, profile = jnp.ones((1, HEIGHT, WIDTH, 1)), jnp.asarray(PROFILE, jnp.float32)
+    with pytest.raises(ValueError, match=r"\(7, 10\), the spectrum for .*'circular' of \(7, 6\)"):
+        wiener(images, profile, jnp.ones((HEIGHT, WIDTH)), boundary="circular")
+    with pytest.raises(ValueError, match=r"\(7, 6\), the spectrum for .*'reflect' of \(7, 10\)"):
+        wiener(images, profile, jnp.ones((HEIGHT, 6)))
+    with pytest.raises(ValueError, match="not symmetric"):
+        wiener(images, jnp.array([0.2, 0.5, 0.3]), 0.1)

@@ -23,6 +23,8 @@ def test_only_the_report_s_protocol_is_called_report():
     assert head_recipe(HeadConfig(), WeightsConfig(kind="random")) != "report"
     wide = head_recipe(HeadConfig(hidden=(4096, 4096)), imagenet)
     assert wide == "imagenet-head4096-4096-dropout0.5-epochs10"
+    linear = head_recipe(HeadConfig(hidden=()), imagenet)
+    assert linear == "imagenet-headlinear-dropout0.5-epochs10"
 
 
 def test_predictions_are_the_log_odds_of_the_head():

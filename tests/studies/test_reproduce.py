@@ -117,7 +117,14 @@ def test_examples_are_test_images_with_what_became_of_them(finished):
 
 def test_own_classes_from_a_csv_file_run_through_unchanged(tmp_path):
     config = tiny(RUNS["kermany"], write_csv(tmp_path / "own"))
-    config = dataclasses.replace(config, seeds=(0,), sigmas=(2.0,), conventions=("standard",))
+    schedule = dataclasses.replace(config.head.schedule, epochs=20, learning_rate=1e-2)
+    config = dataclasses.replace(
+        config,
+        seeds=(0,),
+        sigmas=(2.0,),
+        conventions=("standard",),
+        head=dataclasses.replace(config.head, schedule=schedule),
+    )
     results = reproduce(config, tmp_path / "run", tmp_path / "cache")
     tasks = {row["task"]: row["n"] for row in results["classification"]}
     assert tasks == {"normal_vs_rest": 18, "rest_vs_covid": 18, "rest_vs_tb": 18}

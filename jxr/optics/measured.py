@@ -1,0 +1,305 @@
+"""From a measured edge or slit profile to a line spread, a transfer function and a PSF.
+
+A measurement is analysed once, on the host, in float64. Profiles are evenly sampled and finer than
+the blur: as a slanted edge gives them, whose rows are merged into one profile across it (Samei,
+Flynn and Reimann, "A method for measuring the presampled MTF of digital radiographic systems using
+an edge test device", Med. Phys. 25 (1998) 102-113; Buhr, Guenther-Kohfahl and Neitzel 2003,
+doi:10.1118/1.1598673).
+
+One profile fixes a PSF only together with an assumption. Two are offered: *isotropic*, where the
+profile's transfer function is the radial slice of the two-dimensional one (the Fourier slice
+theorem, the same as an inverse Abel transform, but without dividing by zero at the centre), and
+*separable*, with one profile an axis, as focal spots are described. For noisy profiles fit a sum
+of Gaussians (`fit_edge`, `fit_slit`): it is smooth by construction, and its PSF is exact, for a
+two-dimensional Gaussian has a line spread of the same standard deviation.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.ndimage import gaussian_filter1d
+from scipy.optimize import least_squares
+from scipy.special import ndtr
+
+from jxr.optics.checks import check_range
+from jxr.optics.focal_spots import LEVEL, MeasuredSpot
+from jxr.optics.psf import gaussian_profile
+from jxr.optics.transfer import Transfer
+
+Profile = Float[np.ndarray, " samples"]
+SHORTEST = 8
+
+
+def line_spread_from_edge(
+    edge: Profile, spacing_mm: float, *, smoothing_mm: float = 0.0
+) -> Float[np.ndarray, " samples_minus_1"]:
+    """Returns the line spread function: the derivative of an edge profile, of unit area.
+
+    Differences of neighbours, which lie halfway between the samples, so the result is one shorter.
+    Their response is that of a slit as wide as the spacing; `modulation_transfer` divides it out.
+
+    Args:
+        edge: from one side of the edge to the other, either one the brighter; longer than the blur
+            on both sides, for its ends are taken as the two levels.
+        spacing_mm: of the samples.
+        smoothing_mm: standard deviation of a Gaussian that the profile is smoothed with first.
+            Differences amplify noise; smoothing widens the result: its variance grows by
+            smoothing_mm^2. 0 smooths nothing; for noisy profiles rather fit (`fit_edge`).
+
+    Raises:
+        ValueError: if the profile is short, not finite, has equal ends, or a width is negative.
+    """
+    edge = _checked(edge, spacing_mm)
+    check_range("smoothing_mm", smoothing_mm, 0, closed=True)
+    if smoothing_mm > 0:
+        edge = gaussian_filter1d(edge, smoothing_mm / spacing_mm, mode="nearest")
+    step = edge[-1] - edge[0]
+    if step == 0:
+        raise ValueError("the edge profile begins and ends at one level: it shows no edge")
+    return np.diff(edge) / (step * spacing_mm)
+
+
+def line_spread_from_slit(slit: Profile, spacing_mm: float, *, ends: float = 0.1) -> Profile:
+    """Returns the line spread function of a slit profile: background taken off, of unit area.
+
+    Args:
+        slit: bright slit on a darker ground, longer than the blur on both sides.
+        spacing_mm: of the samples.
+        ends: the fraction of the samples at each end whose mean is the background.
+
+    Raises:
+        ValueError: if the profile is short, not finite, or not brighter than its background.
+    """
+    slit = _checked(slit, spacing_mm)
+    check_range("ends", ends, 0, 0.4)
+    count = max(1, round(ends * slit.size))
+    above = slit - np.concatenate([slit[:count], slit[-count:]]).mean()
+    if above.sum() <= 0:
+        raise ValueError("the slit profile is not brighter than its ends: invert it")
+    return above / (above.sum() * spacing_mm)
+
+
+def width_at(line: Profile, spacing_mm: float, level: float = LEVEL) -> float:
+    """Returns the full width in mm where a line spread falls to `level` of its maximum.
+
+    At 15 % this is the width by which IEC 60336:2020 sizes focal spots. Linear between samples,
+    from the outermost crossing on either side.
+
+    Raises:
+        ValueError: if the line spread does not fall to the level at both ends.
+    """
+    threshold = level * line.max()
+    above = np.flatnonzero(line >= threshold)
+    first, last = above[0], above[-1]
+    if first == 0 or last == line.size - 1:
+        raise ValueError(f"the line spread does not fall to {level} of its maximum at both ends")
+    left = (line[first] - threshold) / (line[first] - line[first - 1])
+    right = (line[last] - threshold) / (line[last] - line[last + 1])
+    return float((last - first + left + right) * spacing_mm)
+
+
+def modulation_transfer(
+    line: Profile, spacing_mm: float, *, differenced: bool
+) -> tuple[Float[np.ndarray, " frequencies"], Float[np.ndarray, " frequencies"]]:
+    """Returns frequencies in cycles/mm, up to Nyquist, and the MTF at each; 1 at zero.
+
+    A modulus: where noise outweighs the signal it levels off above zero instead of falling.
+
+    Args:
+        line: a line spread function, falling to zero at both ends.
+        spacing_mm: of its samples.
+        differenced: whether it came from an edge: divides by sinc(f spacing), the response of
+            differences, at most by pi / 2.
+    """
+    frequencies = np.fft.rfftfreq(line.size, spacing_mm)
+    modulation = np.abs(np.fft.rfft(line))
+    modulation = modulation / modulation[0]
+    return frequencies, modulation / np.sinc(
+        frequencies * spacing_mm
+    ) if differenced else modulation
+
+
+def isotropic_transfer(frequencies: Profile, modulation: Profile) -> Transfer:
+    """Returns a measured MTF as a transfer function of two frequencies: its radial slice.
+
+    For `jxr.optics.transfer_blur` or as a detector's scintillator. Linear between the frequencies,
+    constant beyond the last.
+    """
+
+    def transfer(fy, fx):
+        known, values = jnp.asarray(frequencies, fy.dtype), jnp.asarray(modulation, fy.dtype)
+        return jnp.interp(jnp.sqrt(fy**2 + fx**2), known, values)
+
+    return transfer
+
+
+def separable_psf(
+    line_along: Profile,
+    line_across: Float[np.ndarray, " other_samples"],
+    spacing_mm: float,
+    pixel_pitch_mm: float,
+    radius: int,
+) -> Float[Array, "size size"]:
+    """Returns the product of two line spreads, integrated over pixels, of unit sum.
+
+    Each is centred by its centroid. Negative values (noise) are kept: clipping them would widen
+    the tails; restore from noisy profiles by a fit instead.
+
+    Args:
+        line_along: along the rows' direction of the image.
+        line_across: along the columns' direction.
+        spacing_mm: of the samples of both.
+        pixel_pitch_mm: of the image.
+        radius: of the kernel, in pixels.
+    """
+
+    def profile(line):
+        edges = (np.arange(line.size + 1) - line.size / 2) * spacing_mm
+        below = np.concatenate([[0.0], np.cumsum(line)]) / line.sum()
+        centroid = line @ (edges[1:] + edges[:-1]) / (2 * line.sum())
+        pixels = (np.arange(-radius, radius + 2) - 0.5) * pixel_pitch_mm
+        weights = np.diff(np.interp(pixels + centroid, edges, below))
+        return weights / weights.sum()
+
+    return jnp.asarray(np.outer(profile(line_along), profile(line_across)), float)
+
+
+def spot_from_slits(
+    line_along: Profile,
+    line_across: Float[np.ndarray, " other_samples"],
+    spacing_mm: float,
+    enlargement: float,
+) -> tuple[MeasuredSpot, tuple[float, float]]:
+    """Returns a focal spot from the line spreads of a slit camera on both axes.
+
+    Args:
+        line_along: along the anode-cathode axis, on the camera's detector from the anode's side.
+        line_across: across it.
+        spacing_mm: of the samples, on the camera's detector.
+        enlargement: of the camera: slit-detector over focal spot-slit distance, > 0.
+
+    Returns:
+        The shape, separable, without what noise puts below zero, and the `focal_spot_mm` that
+        belongs to it.
+    """
+    check_range("enlargement", enlargement, 0)
+    picture = np.outer(np.maximum(line_along, 0), np.maximum(line_across, 0))
+    scale = spacing_mm / enlargement
+    return MeasuredSpot(picture), (line_along.size * scale, line_across.size * scale)
+
+
+@dataclass(frozen=True)
+class GaussianMixture:
+    """An isotropic PSF: concentric Gaussians, narrowest first.
+
+    Attributes:
+        weights: their shares, of unit sum.
+        sigmas_mm: their standard deviations along each axis.
+        centre_mm: where the edge or slit lay, from the profile's first sample.
+    """
+
+    weights: tuple[float, ...]
+    sigmas_mm: tuple[float, ...]
+    centre_mm: float
+
+    def transfer(
+        self, fy: Float[Array, "rows columns"], fx: Float[Array, "rows columns"]
+    ) -> Float[Array, "rows columns"]:
+        """Returns the transfer function at frequencies in cycles/mm, for `transfer_blur`."""
+        squared = -2 * jnp.pi**2 * (fy**2 + fx**2)
+        total = jnp.zeros_like(fy)
+        for weight, sigma in zip(self.weights, self.sigmas_mm, strict=True):
+            total += weight * jnp.exp(squared * sigma**2)
+        return total
+
+    def psf(self, pixel_pitch_mm: float, radius: int) -> Float[Array, "size size"]:
+        """Returns the kernel, integrated over pixels, of unit sum within the radius."""
+
+        def gaussian(sigma):
+            line = gaussian_profile(sigma / pixel_pitch_mm, radius=radius, sampling="integrated")
+            return jnp.outer(line, line)
+
+        parts = zip(self.weights, self.sigmas_mm, strict=True)
+        return sum(weight * gaussian(sigma) for weight, sigma in parts)
+
+
+def fit_edge(edge: Profile, spacing_mm: float, *, components: int = 1) -> GaussianMixture:
+    """Fits an edge blurred by a sum of concentric Gaussians, by least squares.
+
+    On the edge itself, whose noise is independent from sample to sample, not on its differences.
+
+    Args:
+        edge: see `line_spread_from_edge`.
+        spacing_mm: of the samples.
+        components: the number of Gaussians; 2 for a core with a tail.
+
+    Raises:
+        ValueError: for a bad profile, or if the fit does not converge.
+    """
+    return _fit(edge, spacing_mm, components, ndtr, _checked(edge, spacing_mm))
+
+
+def fit_slit(slit: Profile, spacing_mm: float, *, components: int = 1) -> GaussianMixture:
+    """Fits a narrow slit blurred by a sum of concentric Gaussians on an even ground.
+
+    Arguments and errors are those of `fit_edge`, of a profile as in `line_spread_from_slit`.
+    """
+
+    def density(x):
+        return np.exp(-(x**2) / 2)
+
+    cumulated = np.cumsum(line_spread_from_slit(slit, spacing_mm))
+    return _fit(slit, spacing_mm, components, density, cumulated)
+
+
+def _fit(
+    profile: Profile,
+    spacing_mm: float,
+    components: int,
+    response: Callable[[np.ndarray], np.ndarray],
+    edge: Profile,
+) -> GaussianMixture:
+    """Least squares from a start that the edge-like version of the profile gives."""
+    profile = _checked(profile, spacing_mm)
+    check_range("components", components, 1, closed=True)
+    x = np.arange(profile.size) * spacing_mm
+    rise = (edge - edge[0]) / (edge[-1] - edge[0])
+    quantiles = [x[np.argmax(rise >= q)] for q in (0.16, 0.5, 0.84)]
+    width = max((quantiles[2] - quantiles[0]) / 2, spacing_mm / 2)
+    spread = np.geomspace(0.7, 2.5, components) if components > 1 else np.ones(1)
+    is_slit = response is not ndtr
+
+    # Shares by a softmax and widths by an exponential: any parameters are admissible ones.
+    def unpack(parameters):
+        centre, logits, logs = parameters[0], parameters[1:components], parameters[components:]
+        shares = np.exp(np.concatenate([[0.0], logits]))
+        return centre, shares / shares.sum(), np.exp(logs)
+
+    # Level and height enter linearly, so they are solved for at each step, not searched.
+    def residuals(parameters):
+        centre, weights, sigmas = unpack(parameters)
+        scaled = (x[:, None] - centre) / sigmas
+        shape = response(scaled) / sigmas if is_slit else response(scaled)
+        basis = np.stack([np.ones_like(x), shape @ weights], axis=1)
+        return basis @ np.linalg.lstsq(basis, profile, rcond=None)[0] - profile
+
+    start = np.concatenate([[quantiles[1]], np.full(components - 1, -1.5), np.log(width * spread)])
+    fit = least_squares(residuals, start, x_scale="jac", max_nfev=1000)
+    if not (fit.success and np.isfinite(fit.x).all()):
+        raise ValueError(f"the fit of {components} Gaussians did not converge: {fit.message}")
+    centre, weights, sigmas = unpack(fit.x)
+    order = np.argsort(sigmas)
+    return GaussianMixture(
+        tuple(weights[order].tolist()), tuple(sigmas[order].tolist()), float(centre)
+    )
+
+
+def _checked(profile: Profile, spacing_mm: float) -> Profile:
+    check_range("spacing_mm", spacing_mm, 0)
+    profile = np.asarray(profile, np.float64)
+    if profile.size < SHORTEST or not np.isfinite(profile).all():
+        raise ValueError(f"a profile needs {SHORTEST} or more samples, all finite")
+    return profile

@@ -1,0 +1,155 @@
+"""Richardson-Lucy deconvolution: plain, accelerated, damped, or with total variation."""
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from jxr.optics.operators import LinearOperator
+from jxr.optics.psf import Scalar
+from jxr.restoration.total_variation import divergence, gradient
+
+# Keeps quotients of black pixels finite; far below one grey level of any detector.
+DARK = 1e-12
+
+# White's exponent N: how sharply damping sets in at the threshold.
+DAMPING_ORDER = 10
+
+# Slopes below this part of the mean brightness count as flat: total variation has no derivative
+# at 0, so lengths are sqrt(slope^2 + (0.01 mean)^2).
+TV_SMOOTHING = 1e-2
+
+
+def richardson_lucy(
+    blurred: Float[Array, "*batch height width channels"],
+    operator: LinearOperator,
+    *,
+    iterations: int,
+    accelerate: bool = False,
+    tv: Scalar | None = None,
+    damping: Scalar | None = None,
+    start: Float[Array, "*batch height width channels"] | None = None,
+) -> Float[Array, "*batch height width channels"]:
+    """Restores by Richardson-Lucy iterations, x <- x / (A^T 1) * A^T(y / (A x)).
+
+    Each step raises the likelihood of Poisson counts y with mean A x, keeps x >= 0 and keeps the
+    flux: sum(x * A^T 1) = sum(y), the plain sum for a blur that loses no light at the boundary.
+    Few iterations are the regularisation: noise grows with their number. Every image and channel
+    goes its own way. Differentiable; in reverse mode memory grows with the iterations.
+
+    Args:
+        blurred: linear intensity of any positive scale; negative values, which noise can give,
+            count as 0, for no intensity explains them.
+        operator: A and its adjoint, with weights >= 0.
+        iterations: their static number.
+        accelerate: whether to predict each step from the two before, see Biggs and Andrews,
+            "Acceleration of iterative image restoration algorithms", Appl. Opt. 36 (1997),
+            doi:10.1364/AO.36.001766. The same limit in several times fewer iterations of nearly the
+            same cost; the likelihood may fall for single steps.
+        tv: weight >= 0 of total variation beside the Poisson log-likelihood, which for counts has
+            weight 1; about 1e-3 to 1e-1. See Dey et al., "Richardson-Lucy algorithm with total
+            variation regularization for 3D confocal microscope deconvolution", Microsc. Res.
+            Tech. 69 (2006), doi:10.1002/jemt.20294. Their step, a division by
+            A^T 1 - tv div(grad x / |grad x|), oscillates in flat areas; here the slopes are
+            majorised (De Pierro, IEEE Trans. Med. Imaging 14 (1995), doi:10.1109/42.370409), so
+            that each plain step lowers the same objective, for any weight. It does not keep the
+            flux. May be traced.
+        damping: differences y - A x below this many standard deviations of Poisson noise are not
+            fitted further, see White, "Image restoration using the damped Richardson-Lucy method",
+            Proc. SPIE 2198 (1994), doi:10.1117/12.176819. For `blurred` in counts; an image of
+            other scale takes T times the noise's standard deviation at brightness 1, that is
+            T / sqrt(counts for brightness 1). It does not keep the flux. May be traced.
+        start: the first estimate, > 0 wherever the result may be; None starts from the mean
+            brightness of each image, with `tv` from one plain step on.
+
+    Returns:
+        The restored images, >= 0, of the shape and dtype of `blurred`.
+
+    Raises:
+        ValueError: if iterations is negative.
+    """
+    if iterations < 0:
+        raise ValueError(f"iterations must be >= 0, not {iterations}")
+    observed = jnp.maximum(blurred, 0)
+    mean = jnp.mean(observed, axis=(-3, -2), keepdims=True)
+    sensitivity = jnp.maximum(operator.adjoint(jnp.ones_like(observed)), DARK)
+
+    def step(x, tv=tv):
+        expected = jnp.maximum(operator.forward(x), DARK)
+        ratio = observed / expected
+        if damping is not None:
+            ratio = 1 + _damping_factor(observed, expected, damping) * (ratio - 1)
+        evidence = x * operator.adjoint(ratio)
+        if tv is None:
+            return evidence / sensitivity
+        return _tv_step(x, evidence, sensitivity, jnp.asarray(tv, x.dtype), TV_SMOOTHING * mean)
+
+    if start is not None:
+        first = start.astype(observed.dtype)
+    elif tv is None:
+        first = jnp.broadcast_to(mean, observed.shape)
+    else:
+        # A flat image has no edges to spare, and would be slow to grow them.
+        first = step(jnp.broadcast_to(mean, observed.shape), tv=None)
+    if not accelerate:
+        return lax.fori_loop(0, iterations, lambda _, x: step(x), first)
+
+    def accelerated(_, state):
+        x, previous, change, change_before = state
+        power = _inner(change_before, change_before)
+        # 0 / 0 in the first two steps: nothing to go by, so no prediction.
+        slope = _inner(change, change_before) / jnp.where(power > 0, power, 1)
+        ahead = x + jnp.clip(slope, 0, 1) * (x - previous)
+        # A pixel set to 0 would stay there for ever, so a prediction may at most halve it.
+        ahead = jnp.maximum(ahead, x / 2)
+        following = step(ahead)
+        return following, x, following - ahead, change
+
+    nothing = jnp.zeros_like(first)
+    state = (first, first, nothing, nothing)
+    return lax.fori_loop(0, iterations, accelerated, state)[0]
+
+
+def _tv_step(x, evidence, sensitivity, weight, smoothing):
+    """The minimiser of sensitivity z - evidence log z + a quadratic that lies above the TV term.
+
+    With u = weight / |grad x| the quadratic bends by a = 2 u, summed over the pixel's differences,
+    about a point where its slope is that of the TV term at x.
+    """
+    slopes = gradient(x)
+    inverse = lax.rsqrt(jnp.sum(slopes**2, axis=0) + (smoothing + DARK) ** 2)
+    bend = 2 * weight * _touching(inverse)
+    slope = sensitivity - weight * divergence(slopes * inverse) - bend * x
+    # The positive root of bend z^2 + slope z - evidence, in the form that does not cancel.
+    root = jnp.sqrt(slope**2 + 4 * bend * evidence + DARK**2)
+    positive = slope > 0
+    safe_bend = jnp.where(positive, 1, bend)
+    return jnp.where(positive, 2 * evidence / (root + slope), (root - slope) / (2 * safe_bend))
+
+
+def _touching(values):
+    """For each pixel, the sum over its four differences of the value at the pixel they belong to.
+
+    A difference belongs to the upper or left one of its two pixels; there is none beyond the edge.
+    """
+    lead = [(0, 0)] * (values.ndim - 3)
+    down = jnp.pad(values[..., :-1, :, :], [*lead, (1, 1), (0, 0), (0, 0)])
+    along = jnp.pad(values[..., :-1, :], [*lead, (0, 0), (1, 1), (0, 0)])
+    vertical = down[..., 1:, :, :] + down[..., :-1, :, :]
+    return vertical + along[..., 1:, :] + along[..., :-1, :]
+
+
+def _inner(a, b):
+    """The inner product of each image and channel with its partner."""
+    return jnp.sum(a * b, axis=(-3, -2), keepdims=True)
+
+
+def _damping_factor(observed, expected, threshold):
+    """U^(N-1) (N - (N-1) U), with U the misfit in units of the threshold, cut off at 1."""
+    # y log(Ax / y) is 0 for y = 0; the inner `where` keeps its gradient finite.
+    positive = observed > 0
+    log_ratio = jnp.log(expected / jnp.where(positive, observed, expected))
+    misfit = expected - observed - observed * log_ratio
+    scale = 2 / jnp.asarray(threshold, observed.dtype) ** 2
+    misfit = jnp.minimum(scale * misfit, 1)
+    order = DAMPING_ORDER
+    return misfit ** (order - 1) * (order - (order - 1) * misfit)

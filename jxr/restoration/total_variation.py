@@ -1,0 +1,135 @@
+"""Total variation by a primal-dual method, with the finite differences it is made of."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from jxr.optics.operators import LinearOperator
+from jxr.optics.psf import Scalar
+
+# The power iteration approaches the norm from below; the steps need a bound from above.
+NORM_MARGIN = 1.05
+
+# Primal steps of sqrt(0.02 contrast / weight) came within a factor of two of the fastest on chest
+# images blurred by 2 pixels, with weights from 1e-5 to 1e-2, 8 bits or noise of 0.01.
+STEP_SCALE = 0.02
+STEP_RANGE = (0.03, 100.0)
+
+
+def total_variation(
+    blurred: Float[Array, "*batch height width channels"],
+    operator: LinearOperator,
+    weight: Scalar,
+    *,
+    iterations: int,
+) -> Float[Array, "*batch height width channels"]:
+    """Approaches the minimiser of |A x - y|^2 / 2 + weight * TV(x).
+
+    TV(x) is the sum over pixels of the length of `gradient` (isotropic), each channel for itself.
+    The first-order primal-dual method of Chambolle and Pock, J. Math. Imaging Vis. 40 (2011),
+    doi:10.1007/s10851-010-0251-1, with a dual variable each for A x - y and the gradient. The
+    balance of the steps is set from weight and contrast; with it a hundred iterations come to
+    1e-2 or less of the minimum's value, a thousand to 1e-5. Small weights take longest.
+
+    For A the identity this is `skimage.restoration.denoise_tv_chambolle` with the same weight.
+    Differentiable; in reverse mode memory grows with the iterations.
+
+    Args:
+        blurred: y, float32 or float64, in any units.
+        operator: A and its adjoint.
+        weight: >= 0, in units of `blurred`: about 1e-4 to 1e-2 for images in [0, 1]; may be traced.
+        iterations: their static number.
+
+    Returns:
+        The restored images, of the shape and dtype of `blurred`, not clipped.
+
+    Raises:
+        ValueError: if iterations is negative.
+    """
+    if iterations < 0:
+        raise ValueError(f"iterations must be >= 0, not {iterations}")
+    weight = jnp.asarray(weight, blurred.dtype)
+    norm = NORM_MARGIN * operator_norm(operator, blurred)
+    contrast = jnp.std(blurred, axis=(-3, -2, -1), keepdims=True)
+    step = jnp.sqrt(STEP_SCALE * contrast / jnp.maximum(weight, 1e-12))
+    # The steps change the way, not the goal, so no derivative is taken through them.
+    step = lax.stop_gradient(jnp.clip(step, *STEP_RANGE))
+    # step (data_step |A|^2 + slope_step |gradient|^2) = 1, and |gradient|^2 < 8.
+    data_step = lax.stop_gradient(0.5 / (step * norm**2))
+    slope_step = 0.5 / (step * 8)
+
+    def iterate(_, state):
+        x, ahead, data_dual, slope_dual = state
+        data_dual = data_dual + data_step * (operator.forward(ahead) - blurred)
+        data_dual = data_dual / (1 + data_step)
+        slope_dual = _onto_disc(slope_dual + slope_step * gradient(ahead), weight)
+        following = x - step * (operator.adjoint(data_dual) - divergence(slope_dual))
+        return following, 2 * following - x, data_dual, slope_dual
+
+    flat = jnp.zeros_like(blurred)
+    start = (blurred, blurred, flat, jnp.stack([flat, flat]))
+    return lax.fori_loop(0, iterations, iterate, start)[0]
+
+
+def operator_norm(
+    operator: LinearOperator,
+    like: Float[Array, "*batch height width channels"],
+    *,
+    iterations: int = 30,
+) -> Float[Array, ""]:
+    """Estimates the largest |A x| / |x| by power iteration on A^T A.
+
+    Always from below. From a random start it comes within 1 % where the spectrum thins out
+    towards its end, as for every low-pass blur; a blur of unit sum under 'reflect' has norm 1.
+
+    Args:
+        operator: A and its adjoint.
+        like: images whose height, width, channels and dtype A takes; the values do not matter.
+        iterations: their static number, each one A and one A^T on a single image.
+
+    Returns:
+        The estimate, in the dtype of `like`.
+
+    Raises:
+        ValueError: if iterations is below 1.
+    """
+    if iterations < 1:
+        raise ValueError(f"iterations must be >= 1, not {iterations}")
+    # Positive values: with weights >= 0 the leading vector is positive too (Perron, Frobenius).
+    first = jax.random.uniform(jax.random.key(0), like.shape[-3:], like.dtype, 0.5, 1.5)
+
+    def iterate(_, state):
+        x, _ = state
+        unit = x / jnp.maximum(jnp.sqrt(jnp.sum(x**2)), jnp.finfo(x.dtype).tiny)
+        moved = operator.forward(unit)
+        return operator.adjoint(moved), jnp.sqrt(jnp.sum(moved**2))
+
+    return lax.fori_loop(0, iterations, iterate, (first, jnp.zeros((), like.dtype)))[1]
+
+
+def gradient(
+    images: Float[Array, "*batch height width channels"],
+) -> Float[Array, "2 *batch height width channels"]:
+    """Returns the forward differences down the rows and along the columns, 0 at the far edge."""
+    down = jnp.diff(images, axis=-3, append=images[..., -1:, :, :])
+    along = jnp.diff(images, axis=-2, append=images[..., -1:, :])
+    return jnp.stack([down, along])
+
+
+def divergence(
+    slopes: Float[Array, "2 *batch height width channels"],
+) -> Float[Array, "*batch height width channels"]:
+    """Returns minus the adjoint of `gradient`: <gradient(x), p> = -<x, divergence(p)>."""
+    lead = [(0, 0)] * (slopes.ndim - 4)
+    # What lies on the far edge never met a difference, so it is dropped.
+    down = jnp.pad(slopes[0, ..., :-1, :, :], [*lead, (1, 1), (0, 0), (0, 0)])
+    along = jnp.pad(slopes[1, ..., :-1, :], [*lead, (0, 0), (1, 1), (0, 0)])
+    return jnp.diff(down, axis=-3) + jnp.diff(along, axis=-2)
+
+
+def _onto_disc(slopes, radius):
+    """The nearest slopes of length at most `radius`, finite also in its derivative."""
+    squared = jnp.sum(slopes**2, axis=0)
+    tiny = jnp.finfo(slopes.dtype).tiny
+    return slopes * radius * lax.rsqrt(jnp.maximum(squared, jnp.maximum(radius**2, tiny)))

@@ -1,0 +1,88 @@
+"""Every restoration method in every blur setting on the test images: one table, stage by stage."""
+
+import dataclasses
+from functools import cache as once
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jxr.config import BlurConfig, RestorationTableConfig
+from jxr.provenance import provenance
+from jxr.studies.classical import METHODS, classical_row
+from jxr.studies.dataset import load_dataset
+from jxr.studies.linear_limit import linear_limit_rows
+from jxr.studies.measured_spectra import signal_spectrum
+from jxr.studies.restorers import check_blur, check_reflect
+from jxr.studies.workdir import Stages, claim, write_json
+
+
+def restoration_table(config: RestorationTableConfig, workdir: Path, cache: Path) -> dict[str, Any]:
+    """Runs what is left of the table and returns (and writes) its results.
+
+    For each setting: the images as they are, the Wiener filter with the spectra of training and of
+    test images and with one ratio (`linear_limit`), and the methods of `classical`.
+
+    Args:
+        config: Which settings.
+        workdir: Run directory; gets `results.json`.
+        cache: Folder of decoded images, which other runs may share.
+
+    Raises:
+        UserError: a mistake in the config or the images.
+    """
+    for blur in settings(config):
+        check_blur(blur, config.data.size)
+        check_reflect(blur)
+    dataset = load_dataset(config.data, cache)
+    claim(workdir, config, data=dataset.fingerprint)
+    stages = Stages(workdir / "stages")
+    train_signal = once(lambda: signal_spectrum(dataset.images, dataset.train))
+    rows = []
+    for blur in settings(config):
+        ideal = blur.input_precision == "float32" and not blur.noise
+        for rounding in ("host", "device") if ideal else ("device",):
+            rows += stages.run(
+                f"{setting_name(blur)}/linear-limit-{rounding}",
+                lambda blur=blur, rounding=rounding: linear_limit_rows(
+                    dataset,
+                    blur,
+                    seed=config.seed,
+                    rounding=rounding,
+                    train_signal=train_signal(),
+                ),
+            )
+        for method in METHODS:
+            rows.append(
+                stages.run(
+                    f"{setting_name(blur)}/{method}",
+                    partial(classical_row, method, dataset, blur, seed=config.seed),
+                )
+            )
+    results = {
+        "provenance": {
+            **provenance(config, data=dataset.fingerprint),
+            "notes": list(dataset.notes),
+            "stage_seconds": stages.seconds(),
+            "stage_commits": stages.commits(),
+        },
+        "restoration": rows,
+    }
+    write_json(workdir / "results.json", results)
+    return results
+
+
+def settings(config: RestorationTableConfig) -> list[BlurConfig]:
+    """Returns every blur setting: float32, 8 bits and noise, for each sigma and convention."""
+    return [
+        dataclasses.replace(blur, **changes)
+        for sigma in config.sigmas
+        for convention in config.conventions
+        for blur in [BlurConfig(sigma=sigma, convention=convention)]
+        for changes in ({}, {"input_precision": "8bit"}, {"noise": config.noise})
+    ]
+
+
+def setting_name(blur: BlurConfig) -> str:
+    """Returns a short name that a folder can have, such as `sigma2-standard-8bit`."""
+    name = f"sigma{blur.sigma:g}-{blur.convention}-{blur.input_precision}"
+    return f"{name}-noise{blur.noise:g}" if blur.noise else name

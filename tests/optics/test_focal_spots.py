@@ -1,0 +1,98 @@
+"""Shapes by numerical integration of their own definitions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jxr.optics.focal_spots import DoubleGaussianSpot, GaussianSpot, MeasuredSpot, UniformSpot
+
+PICTURE = np.random.default_rng(3).random((6, 9))
+SHAPES = [
+    UniformSpot(),
+    GaussianSpot(),
+    DoubleGaussianSpot(),
+    DoubleGaussianSpot(0.0),
+    DoubleGaussianSpot(6.0),
+    MeasuredSpot(PICTURE),
+]
+
+
+def on_a_grid(shape, count=400):
+    """Mass of each cell of a fine grid that holds the spot, and the centres of the cells."""
+    reach = max(shape.reach)
+    edges = np.linspace(-reach, reach, count + 1)
+    with jax.enable_x64(True):
+        below = np.asarray(shape.mass_below(jnp.asarray(edges)[:, None], jnp.asarray(edges)[None]))
+    return np.diff(np.diff(below, axis=0), axis=1), (edges[1:] + edges[:-1]) / 2
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_moments_and_mass(shape):
+    mass, x = on_a_grid(shape)
+    assert mass.sum() == pytest.approx(1, abs=2e-6)
+    assert mass.min() > -1e-15
+    for axis, std in enumerate(shape.std):
+        line = mass.sum(1 - axis)
+        assert line @ x == pytest.approx(0, abs=1e-5)
+        assert np.sqrt(line @ x**2) == pytest.approx(std, rel=2e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES[:-1])
+def test_the_size_is_the_width_at_15_percent(shape):
+    mass, x = on_a_grid(shape, 4001)
+    for axis in (0, 1):
+        line = mass.sum(1 - axis)
+        above = x[line >= 0.15 * line.max()]
+        assert np.ptp(above) == pytest.approx(1, abs=3e-3)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_transfer_is_the_fourier_transform(shape):
+    mass, x = on_a_grid(shape, 1200)
+    fu, fv = np.meshgrid([0.0, 0.4, -1.7], [0.0, 1.3, 2.2, -0.6], indexing="ij")
+    along, across = (np.exp(-2j * np.pi * f[..., None] * x) for f in (fu, fv))
+    expected = np.einsum("abi,ij,abj->ab", along, mass, across)
+    found = jax.jit(shape.transfer)(jnp.asarray(fu), jnp.asarray(fv))
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    assert found.dtype == (jnp.complex64 if isinstance(shape, MeasuredSpot) else jnp.float32)
+
+
+def test_a_pair_without_separation_is_one_gaussian():
+    pair, one = on_a_grid(DoubleGaussianSpot(0.0)), on_a_grid(GaussianSpot())
+    np.testing.assert_allclose(pair[0], one[0], atol=1e-9)
+
+
+@pytest.mark.parametrize(("separation", "peaks"), [(1.9, 1), (2.2, 2), (4.0, 2)])
+def test_bands_are_apart_from_two_deviations_on(separation, peaks):
+    mass, _ = on_a_grid(DoubleGaussianSpot(separation), 401)
+    line = mass.sum(0)
+    maxima = (line[1:-1] > line[:-2]) & (line[1:-1] >= line[2:])
+    assert maxima.sum() == peaks
+    assert (np.diff(np.sign(np.diff(mass.sum(1)))) < 0).sum() == 1
+
+
+def test_a_picture_gives_back_its_pixels_around_its_centroid():
+    picture = np.zeros((4, 4))
+    picture[0, 1], picture[2, 1] = 3, 1
+    shape = MeasuredSpot(picture)
+    # The centroid is half a pixel below the middle of row 0, in the middle of column 1.
+    u = jnp.asarray(np.array([-0.26, -0.24, 0.11, 0.13, 0.37, 0.39]) + 0.0)
+    below = np.asarray(shape.mass_below(u, jnp.full(6, 0.6)))
+    assert below[0] == pytest.approx(0, abs=1e-6)
+    assert (np.diff(below) >= 0).all()
+    np.testing.assert_allclose(below[[2, 3]], 0.75, atol=1e-6)
+    v = jnp.asarray([-0.126, 0.0, 0.126])
+    np.testing.assert_allclose(shape.mass_below(jnp.ones(3), v), [0, 0.5, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [np.zeros((3, 3)), -np.ones((2, 2)), np.full((2, 2), np.nan)])
+def test_impossible_pictures_are_refused(bad):
+    with pytest.raises(ValueError, match="subtract the background"):
+        MeasuredSpot(bad)
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("nan")])
+def test_impossible_separations_are_refused(bad):
+    with pytest.raises(ValueError, match="separation"):
+        DoubleGaussianSpot(bad)

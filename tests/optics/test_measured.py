@@ -1,0 +1,168 @@
+"""Known widths from simulated edges and slits, with noise and without."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import ndtr
+
+from jxr.optics.focal_spots import GaussianSpot
+from jxr.optics.geometry import Geometry, psf_at
+from jxr.optics.measured import (
+    fit_edge,
+    fit_slit,
+    isotropic_transfer,
+    line_spread_from_edge,
+    line_spread_from_slit,
+    modulation_transfer,
+    separable_psf,
+    spot_from_slits,
+    width_at,
+)
+from jxr.optics.transfer import transfer_blur
+
+SPACING = 0.02
+X = np.arange(400) * SPACING - 4.013
+CORE = ((0.7, 0.12), (0.3, 0.5))
+
+
+def edge_profile(parts, falling=False):
+    edge = sum(w * ndtr(X / s) for w, s in parts)
+    return 100 + 900 * (1 - edge if falling else edge)
+
+
+def slit_profile(parts):
+    density = sum(w * np.exp(-((X / s) ** 2) / 2) / s for w, s in parts)
+    return 37 + 500 * density
+
+
+@pytest.mark.parametrize("falling", [False, True])
+def test_line_spread_of_an_edge(falling):
+    line = line_spread_from_edge(edge_profile([(1.0, 0.2)], falling), SPACING)
+    middle = X[:-1] + SPACING / 2
+    density = np.exp(-((middle / 0.2) ** 2) / 2) / (0.2 * np.sqrt(2 * np.pi))
+    np.testing.assert_allclose(line, density, atol=2e-3)
+    assert line.sum() * SPACING == pytest.approx(1)
+
+
+def test_line_spread_of_a_slit_and_its_width():
+    line = line_spread_from_slit(slit_profile([(1.0, 0.2)]), SPACING)
+    assert line.sum() * SPACING == pytest.approx(1)
+    assert width_at(line, SPACING) == pytest.approx(0.2 * 2 * np.sqrt(2 * np.log(1 / 0.15)), 1e-3)
+    assert width_at(line, SPACING, 0.5) == pytest.approx(0.2 * 2.35482, 1e-3)
+
+
+def test_smoothing_adds_its_variance():
+    line = line_spread_from_edge(edge_profile([(1.0, 0.2)]), SPACING, smoothing_mm=0.15)
+    middle = X[:-1] + SPACING / 2
+    assert np.sqrt(line @ middle**2 * SPACING) == pytest.approx(0.25, rel=2e-3)
+
+
+@pytest.mark.parametrize("source", ["edge", "slit"])
+def test_mtf_is_the_transform_of_the_blur(source):
+    if source == "edge":
+        line = line_spread_from_edge(edge_profile(CORE), SPACING)
+    else:
+        line = line_spread_from_slit(slit_profile(CORE), SPACING)
+    f, mtf = modulation_transfer(line, SPACING, differenced=source == "edge")
+    expected = sum(w * np.exp(-2 * (np.pi * s * f) ** 2) for w, s in CORE)
+    np.testing.assert_allclose(mtf, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("fit", [fit_edge, fit_slit])
+@pytest.mark.parametrize("sigma", [0.05, 0.2, 0.6])
+def test_one_gaussian_is_recovered(fit, sigma):
+    profile = (edge_profile if fit is fit_edge else slit_profile)([(1.0, sigma)])
+    found = fit(profile, SPACING)
+    assert found.sigmas_mm[0] == pytest.approx(sigma, rel=1e-6)
+    assert found.centre_mm == pytest.approx(4.013, abs=1e-6)
+    assert found.weights == (1.0,)
+
+
+@pytest.mark.parametrize("fit", [fit_edge, fit_slit])
+def test_core_and_tail_are_recovered(fit):
+    profile = (edge_profile if fit is fit_edge else slit_profile)(CORE)
+    found = fit(profile, SPACING, components=2)
+    np.testing.assert_allclose(found.weights, [0.7, 0.3], rtol=1e-5)
+    np.testing.assert_allclose(found.sigmas_mm, [0.12, 0.5], rtol=1e-5)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_noisy_profiles_are_fitted(seed):
+    """Noise of 1 % of the step: widths within a few per cent, where differences drown."""
+    rng = np.random.default_rng(seed)
+    noisy = edge_profile(CORE) + rng.normal(0, 9, X.size)
+    found = fit_edge(noisy, SPACING, components=2)
+    np.testing.assert_allclose(found.sigmas_mm, [0.12, 0.5], rtol=0.15)
+    f = np.linspace(0, 4, 30)
+    expected = sum(w * np.exp(-2 * (np.pi * s * f) ** 2) for w, s in CORE)
+    fitted = np.asarray(found.transfer(jnp.asarray(f[None]), jnp.zeros((1, 30))))[0]
+    assert np.abs(fitted - expected).max() < 0.03
+    line = line_spread_from_edge(noisy, SPACING)
+    frequencies, mtf = modulation_transfer(line, SPACING, differenced=True)
+    raw = np.interp(f, frequencies, mtf)
+    assert np.abs(raw - expected).max() > 2 * np.abs(fitted - expected).max()
+
+
+def test_psf_of_a_fit_is_the_integral_over_pixels():
+    found = fit_edge(edge_profile(CORE), SPACING, components=2)
+    edges = (np.arange(-12, 14) - 0.5) * 0.3
+    expected = sum(w * np.outer(*[np.diff(ndtr(edges / s))] * 2) for w, s in CORE)
+    np.testing.assert_allclose(found.psf(0.3, 12), expected, atol=1e-5)
+
+
+def test_isotropic_transfer_blurs_as_the_fit_does():
+    """The radial slice of a measured MTF against the two-dimensional Gaussians themselves."""
+    line = line_spread_from_edge(edge_profile(CORE), SPACING)
+    measured = isotropic_transfer(*modulation_transfer(line, SPACING, differenced=True))
+    found = fit_edge(edge_profile(CORE), SPACING, components=2)
+    image = jnp.asarray(np.random.default_rng(0).random((1, 24, 24, 1)), jnp.float32)
+    one = transfer_blur(image, measured, 0.15)
+    other = transfer_blur(image, found.transfer, 0.15)
+    np.testing.assert_allclose(one, other, atol=4e-3)
+    assert np.abs(one - image).max() > 0.2
+
+
+def test_separable_psf_of_two_slits():
+    lines = [line_spread_from_slit(slit_profile([(1.0, s)]), SPACING) for s in (0.2, 0.35)]
+    edges = (np.arange(-4, 6) - 0.5) * 0.25
+    expected = np.outer(*[np.diff(ndtr(edges / s)) for s in (0.2, 0.35)])
+    expected /= expected.sum()
+    np.testing.assert_allclose(separable_psf(*lines, SPACING, 0.25, 4), expected, atol=5e-4)
+
+
+def test_a_slit_camera_gives_the_spot_of_a_geometry():
+    """Line spreads of a known Gaussian spot, enlarged by 2, lead back to its PSF."""
+    deviation = 0.5 / np.sqrt(-2 * np.log(0.15))
+    wide, narrow = (
+        line_spread_from_slit(slit_profile([(1.0, 2 * f * deviation)]), SPACING)[::2]
+        for f in (1.2, 0.8)
+    )
+    spot, extent = spot_from_slits(wide, narrow, 2 * SPACING, 2.0)
+    np.testing.assert_allclose(extent, 4.0)
+    known = Geometry((1.2, 0.8), 12.0, 1800.0, 1500.0, 0.04, GaussianSpot())
+    measured = replace(known, focal_spot_mm=extent, shape=spot)
+
+    def at(geometry):
+        return jax.jit(lambda y: psf_at(geometry, y, -2500.0, 9))(3000.0)
+
+    assert np.abs(at(measured) - at(known)).sum() / 2 < 2e-3
+
+
+def test_bad_profiles_are_refused():
+    with pytest.raises(ValueError, match="8 or more"):
+        fit_edge(np.arange(5.0), 0.1)
+    with pytest.raises(ValueError, match="finite"):
+        line_spread_from_edge(np.array([0.0] * 9 + [np.nan]), 0.1)
+    with pytest.raises(ValueError, match="no edge"):
+        line_spread_from_edge(np.ones(20), 0.1)
+    with pytest.raises(ValueError, match="invert"):
+        line_spread_from_slit(-slit_profile(CORE), SPACING)
+    with pytest.raises(ValueError, match="spacing_mm"):
+        fit_edge(edge_profile(CORE), 0.0)
+    with pytest.raises(ValueError, match="both ends"):
+        width_at(np.linspace(0, 1, 30), 0.1)
+    with pytest.raises(ValueError, match="components"):
+        fit_edge(edge_profile(CORE), SPACING, components=0)

@@ -1,0 +1,120 @@
+"""Noise and blur of an image, found again where both are known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+from scipy.fft import idctn
+from skimage.restoration import estimate_sigma
+
+from jxr.restoration.estimate import estimate_blur_sigma, estimate_noise_std
+from jxr.restoration.spectra import mean_power_spectrum
+
+SIZE = 96
+
+
+def power_law_fields(count, exponent, seed=0):
+    """Gaussian fields with the cosine spectrum f^-exponent, of contrast 0.2 about 0.5."""
+    f = np.hypot(*np.meshgrid(np.arange(SIZE), np.arange(SIZE))) / SIZE
+    f[0, 0] = np.inf
+    noise = np.random.default_rng(seed).standard_normal((count, SIZE, SIZE))
+    fields = idctn(noise * f ** (-exponent / 2), axes=(1, 2), norm="ortho")
+    return 0.5 + 0.2 * fields / fields.std()
+
+
+def blur(images, sigma):
+    return ndimage.gaussian_filter(images, sigma, axes=(1, 2), mode="reflect", truncate=4)
+
+
+def add_noise(images, std, seed=1):
+    return images + std * np.random.default_rng(seed).standard_normal(images.shape)
+
+
+def as_images(planes):
+    return jnp.asarray(planes[..., None], jnp.float32)
+
+
+@pytest.mark.parametrize("std", [0.002, 0.02])
+def test_noise_is_found_and_equals_scikit_image(std):
+    sharp = blur(power_law_fields(3, 3), 2)
+    noisy = add_noise(sharp, std)
+    found = jax.jit(estimate_noise_std)(as_images(noisy))
+    assert found.shape == (3,)
+    np.testing.assert_allclose(found, std, rtol=0.06)
+    # scikit-image extends the image beyond its edge, which adds a few coefficients of 2,400.
+    np.testing.assert_allclose(found, [estimate_sigma(image) for image in noisy], rtol=0.02)
+
+
+def test_noise_of_a_saturated_image_and_of_none():
+    noisy = add_noise(np.full((1, 64, 64), 0.5), 0.01)
+    noisy[:, :, :40] = 0.7
+    np.testing.assert_allclose(estimate_noise_std(as_images(noisy)), 0.01, rtol=0.1)
+    assert np.isnan(estimate_noise_std(jnp.ones((8, 8, 1))))
+
+
+@pytest.mark.parametrize(("exponent", "sigma", "noise"), [(2, 1.0, 0.001), (3, 2.0, 0.0005)])
+def test_blur_of_power_law_fields_is_found_within_a_tenth(exponent, sigma, noise):
+    blurred = add_noise(blur(power_law_fields(6, exponent), sigma), noise)
+    found = jax.jit(estimate_blur_sigma)(as_images(blurred))
+    assert found.shape == (6,)
+    np.testing.assert_allclose(found, sigma, rtol=0.1)
+    assert np.mean(found) == pytest.approx(sigma, rel=0.05)
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.4, 2.5])
+def test_a_spectrum_of_sharp_images_sharpens_the_estimate(sigma):
+    """A spectrum that is no power law: only the given one explains it."""
+    sharp = blur(power_law_fields(30, 2), 0.8)
+    spectrum = mean_power_spectrum(as_images(sharp[6:]))
+    blurred = as_images(add_noise(blur(sharp[:6], sigma), 0.001))
+    found = jax.jit(lambda y: estimate_blur_sigma(y, spectrum=spectrum))(blurred)
+    np.testing.assert_allclose(found, sigma, rtol=0.06)
+    # The scale of the spectrum does not matter, nor that of the image, nor its batch.
+    again = jax.jit(lambda y: estimate_blur_sigma(y, spectrum=50 * spectrum))(200 * blurred[2])
+    assert again.shape == ()
+    assert float(again) == pytest.approx(float(found[2]), rel=1e-3)
+
+
+def test_sharp_images_and_widths_beyond_the_largest():
+    sharp = as_images(add_noise(power_law_fields(3, 2), 0.001))
+    assert np.all(jax.jit(estimate_blur_sigma)(sharp) < 0.5)
+    blurred = as_images(add_noise(blur(power_law_fields(3, 2), 2.0), 1e-4))
+    found = jax.jit(lambda y: estimate_blur_sigma(y, largest=1.5))(blurred)
+    np.testing.assert_allclose(found, 1.5, rtol=1e-6)
+
+
+def test_the_sampling_of_the_kernel_is_the_caller_s():
+    """Integration over the pixel adds about 1/12 to the variance."""
+    blurred = as_images(add_noise(blur(power_law_fields(4, 2), 0.8), 1e-4))
+    point, integrated = (
+        jax.jit(lambda y, s=s: estimate_blur_sigma(y, sampling=s))(blurred)
+        for s in ("point", "integrated")
+    )
+    assert float(jnp.mean(integrated)) == pytest.approx(np.sqrt(0.8**2 - 1 / 12), rel=0.03)
+    assert float(jnp.mean(point)) == pytest.approx(0.8, rel=0.03)
+
+
+def test_wrong_sizes_are_refused():
+    with pytest.raises(ValueError, match="too small: 16 by 16"):
+        estimate_blur_sigma(jnp.ones((15, 20, 1)))
+    with pytest.raises(ValueError, match="too small: 4 by 4"):
+        estimate_noise_std(jnp.ones((3, 20, 1)))
+
+
+@pytest.mark.shared
+def test_blur_of_real_images_by_the_spectrum_of_others(shared):
+    def load(part, count):
+        files = sorted((shared / "data" / "chest_xray" / part).glob("*/*.jpeg"))
+        images = [Image.open(f).convert("L") for f in files[:: len(files) // count]]
+        return np.stack([np.asarray(image, np.float64) / 255 for image in images])
+
+    spectrum = mean_power_spectrum(as_images(load("train", 60)))
+    sharp = load("test", 12)
+    run = jax.jit(lambda y: estimate_blur_sigma(y, spectrum=spectrum))
+    for sigma in (1.0, 2.0):
+        blurred = blur(sharp, sigma)
+        for degraded in (np.round(blurred * 255) / 255, add_noise(blurred, 0.01)):
+            error = np.asarray(run(as_images(degraded))) - sigma
+            assert np.sqrt(np.mean(error**2)) < 0.12 * sigma
