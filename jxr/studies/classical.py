@@ -30,7 +30,8 @@ METHODS: tuple[Method, ...] = get_args(Method)
 TUNED_ON = 32  # validation images
 TV_ITERATIONS = 100  # within about 1e-2 of the minimum's value
 
-# What is tried; the ends were never chosen.
+# What is tried. More iterations than 128 are beyond what is sensible, though noise-free images want
+# them.
 STRENGTHS: dict[Method, tuple[float, ...]] = {
     "tikhonov_gradient": tuple(10.0 ** np.arange(-15, 1.01, 0.5)),
     "richardson_lucy": (2, 4, 8, 16, 32, 64, 128),
