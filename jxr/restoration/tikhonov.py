@@ -56,7 +56,7 @@ def tikhonov(
     strength = jnp.asarray(regularisation, blurred.dtype)
 
     def normal(x):
-        roughness = x if penalty == "identity" else -divergence(gradient(x))
+        roughness = x if penalty == "identity" else -divergence(*gradient(x))
         return operator.adjoint(operator.forward(x)) + strength * roughness
 
     def solve(image):

@@ -8,6 +8,8 @@ from jaxtyping import Array, Float
 from jxr.optics.operators import LinearOperator
 from jxr.optics.psf import Scalar
 
+Images = Float[Array, "*batch height width channels"]
+
 # The power iteration approaches the norm from below; the steps need a bound from above.
 NORM_MARGIN = 1.05
 
@@ -29,8 +31,9 @@ def total_variation(
     TV(x) is the sum over pixels of the length of `gradient` (isotropic), each channel for itself.
     The first-order primal-dual method of Chambolle and Pock, J. Math. Imaging Vis. 40 (2011),
     doi:10.1007/s10851-010-0251-1, with a dual variable each for A x - y and the gradient. The
-    balance of the steps is set from weight and contrast; with it a hundred iterations come to
-    1e-2 or less of the minimum's value, a thousand to 1e-5. Small weights take longest.
+    balance of the steps is set from weight and contrast: on chest images blurred by 2 pixels a
+    hundred iterations came within 1 % of the minimum and five hundred within 0.1 %, for weights
+    from 1e-4; smaller ones take longer.
 
     For A the identity this is `skimage.restoration.denoise_tv_chambolle` with the same weight.
     Differentiable; in reverse mode memory grows with the iterations.
@@ -63,12 +66,16 @@ def total_variation(
         x, ahead, data_dual, slope_dual = state
         data_dual = data_dual + data_step * (operator.forward(ahead) - blurred)
         data_dual = data_dual / (1 + data_step)
-        slope_dual = _onto_disc(slope_dual + slope_step * gradient(ahead), weight)
-        following = x - step * (operator.adjoint(data_dual) - divergence(slope_dual))
+        down, along = (
+            dual + slope_step * slope
+            for dual, slope in zip(slope_dual, gradient(ahead), strict=True)
+        )
+        slope_dual = _onto_disc(down, along, weight)
+        following = x - step * (operator.adjoint(data_dual) - divergence(*slope_dual))
         return following, 2 * following - x, data_dual, slope_dual
 
     flat = jnp.zeros_like(blurred)
-    start = (blurred, blurred, flat, jnp.stack([flat, flat]))
+    start = (blurred, blurred, flat, (flat, flat))
     return lax.fori_loop(0, iterations, iterate, start)[0]
 
 
@@ -108,28 +115,41 @@ def operator_norm(
     return lax.fori_loop(0, iterations, iterate, (first, jnp.zeros((), like.dtype)))[1]
 
 
-def gradient(
-    images: Float[Array, "*batch height width channels"],
-) -> Float[Array, "2 *batch height width channels"]:
+def gradient(images: Images) -> tuple[Images, Images]:
     """Returns the forward differences down the rows and along the columns, 0 at the far edge."""
-    down = jnp.diff(images, axis=-3, append=images[..., -1:, :, :])
-    along = jnp.diff(images, axis=-2, append=images[..., -1:, :])
-    return jnp.stack([down, along])
+    # Slices, padded with zeros: XLA fuses them with what follows, as it does not `concatenate`.
+    down = images[..., 1:, :, :] - images[..., :-1, :, :]
+    along = images[..., 1:, :] - images[..., :-1, :]
+    return _pad(down, -3, 0, 1), _pad(along, -2, 0, 1)
 
 
-def divergence(
-    slopes: Float[Array, "2 *batch height width channels"],
-) -> Float[Array, "*batch height width channels"]:
-    """Returns minus the adjoint of `gradient`: <gradient(x), p> = -<x, divergence(p)>."""
-    lead = [(0, 0)] * (slopes.ndim - 4)
+def divergence(down: Images, along: Images) -> Images:
+    """Returns minus the adjoint of `gradient`: <gradient(x), p> = -<x, divergence(*p)>."""
     # What lies on the far edge never met a difference, so it is dropped.
-    down = jnp.pad(slopes[0, ..., :-1, :, :], [*lead, (1, 1), (0, 0), (0, 0)])
-    along = jnp.pad(slopes[1, ..., :-1, :], [*lead, (0, 0), (1, 1), (0, 0)])
-    return jnp.diff(down, axis=-3) + jnp.diff(along, axis=-2)
+    down, along = down[..., :-1, :, :], along[..., :-1, :]
+    rows = _pad(down, -3, 0, 1) - _pad(down, -3, 1, 0)
+    return rows + _pad(along, -2, 0, 1) - _pad(along, -2, 1, 0)
 
 
-def _onto_disc(slopes, radius):
+def touching_sum(values: Images) -> Images:
+    """For each pixel, the sum over its up to four differences of the value they belong to.
+
+    A difference belongs to the upper or left one of its two pixels: |gradient|^T of the values.
+    """
+    down, along = values[..., :-1, :, :], values[..., :-1, :]
+    rows = _pad(down, -3, 0, 1) + _pad(down, -3, 1, 0)
+    return rows + _pad(along, -2, 0, 1) + _pad(along, -2, 1, 0)
+
+
+def _pad(x, axis, before, after):
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (before, after)
+    return jnp.pad(x, widths)
+
+
+def _onto_disc(down, along, radius):
     """The nearest slopes of length at most `radius`, finite also in its derivative."""
-    squared = jnp.sum(slopes**2, axis=0)
-    tiny = jnp.finfo(slopes.dtype).tiny
-    return slopes * radius * lax.rsqrt(jnp.maximum(squared, jnp.maximum(radius**2, tiny)))
+    tiny = jnp.finfo(down.dtype).tiny
+    squared = jnp.maximum(down**2 + along**2, jnp.maximum(radius**2, tiny))
+    scale = radius * lax.rsqrt(squared)
+    return down * scale, along * scale

@@ -69,7 +69,9 @@ def classical_row(
     """
     size = dataset.images.shape[1:3]
     profile = kernel_of(blur, "device")
-    operator = separable_operator(jnp.asarray(profile, jnp.float32), boundary=blur.boundary)
+    operator = separable_operator(
+        jnp.asarray(profile, jnp.float32), boundary=blur.boundary, symmetric=True
+    )
     prepared = Prepared(profile, operator, size)
     rows = spread(dataset.validation, TUNED_ON)
     validation = np.asarray(dataset.images[rows])

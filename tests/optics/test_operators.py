@@ -78,6 +78,16 @@ def test_a_symmetric_blur_is_self_adjoint_except_at_edge(boundary):
         assert difference < 1e-14
 
 
+@pytest.mark.parametrize("boundary", ["reflect", "zero", "circular", "edge"])
+def test_a_promise_of_symmetry_spares_the_adjoint_and_changes_nothing(boundary):
+    profile = gaussian_profile(1.3, radius=5)
+    images = jnp.asarray(np.random.default_rng(5).random((2, 12, 14, 1), np.float32))
+    general = separable_operator(profile, boundary=boundary)
+    symmetric = separable_operator(profile, boundary=boundary, symmetric=True)
+    assert (symmetric.adjoint is symmetric.forward) == (boundary != "edge")
+    np.testing.assert_allclose(symmetric.adjoint(images), general.adjoint(images), atol=2e-6)
+
+
 def test_operators_are_built_inside_vmap_from_a_traced_sigma():
     x = jnp.asarray(RNG.normal(size=(9, 11, 1)), jnp.float32)
     sigmas = jnp.array([0.5, 1.0, 1.7])

@@ -14,6 +14,7 @@ from jxr.restoration.total_variation import (
     gradient,
     operator_norm,
     total_variation,
+    touching_sum,
 )
 from tests.restoration.dense import blur_matrix, gaussian, gradient_matrices, lopsided_psf
 
@@ -43,13 +44,18 @@ def test_gradient_and_divergence_equal_the_dense_matrices():
     rng = np.random.default_rng(0)
     x, p = rng.random((2, HEIGHT, WIDTH, 3)), rng.random((2, 2, HEIGHT, WIDTH, 3))
     with jax.enable_x64(True):
-        slopes, sums = np.asarray(gradient(jnp.asarray(x))), np.asarray(divergence(jnp.asarray(p)))
+        slopes = np.asarray(gradient(jnp.asarray(x)))
+        sums = np.asarray(divergence(*jnp.asarray(p)))
     for n, c in np.ndindex(2, 3):
         plane = x[n, ..., c].ravel()
         np.testing.assert_allclose(slopes[0, n, ..., c].ravel(), down @ plane, atol=1e-14)
         np.testing.assert_allclose(slopes[1, n, ..., c].ravel(), along @ plane, atol=1e-14)
         expected = -down.T @ p[0, n, ..., c].ravel() - along.T @ p[1, n, ..., c].ravel()
         np.testing.assert_allclose(sums[n, ..., c].ravel(), expected, atol=1e-14)
+    with jax.enable_x64(True):
+        touched = np.asarray(touching_sum(jnp.asarray(x[0, ..., :1]))).ravel()
+    expected = (np.abs(down).T + np.abs(along).T) @ x[0, ..., 0].ravel()
+    np.testing.assert_allclose(touched, expected, atol=1e-14)
 
 
 @pytest.mark.parametrize(("boundary", "scale"), [("reflect", 1), ("edge", 3), ("zero", 0.2)])
