@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.fft
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from scipy import ndimage
 from scipy.signal import fftconvolve
 
@@ -41,7 +41,9 @@ def blur_cases(scale: str) -> Iterator[Case]:
     ours = waiting(lambda x: gaussian_blur(x, SIGMA, radius=RADIUS), images[..., None])
     filtered = functools.partial(ndimage.gaussian_filter, mode="reflect")
     peers: dict[str, Callable] = {
-        "scipy.ndimage": lambda: filtered(images, (0, SIGMA, SIGMA), radius=(0, RADIUS, RADIUS)),
+        "scipy.ndimage, 1 thread": lambda: filtered(
+            images, (0, SIGMA, SIGMA), radius=(0, RADIUS, RADIUS)
+        ),
         f"scipy.ndimage, {cores()} threads": one_by_one(
             lambda image: filtered(image, SIGMA, radius=RADIUS), images, cores()
         ),
@@ -74,9 +76,8 @@ def shift_variant_cases(scale: str) -> Iterator[Case]:
         rank=RANK,
     )
     psf = gaussian_psf(SIGMA, radius=RADIUS)
-    blur_variant, blur_stationary = low_rank_operator(eigen).forward, psf_operator(psf, method="fft").forward
-    ours = waiting(blur_variant, image[..., None])
-    stationary = waiting(blur_stationary, image[..., None])
+    ours = waiting(low_rank_operator(eigen).forward, image[..., None])
+    stationary = waiting(psf_operator(psf, method="fft").forward, image[..., None])
     weights, psfs, host_psf = (np.asarray(x) for x in (weight_maps(eigen), eigen.psfs, psf))
 
     def convolve(image: Float[np.ndarray, "h w"], psf: Float[np.ndarray, "a b"]):

@@ -54,7 +54,7 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
     """Returns the row of a case, after a check that both sides give the same.
 
     Ours and the peer alternate, so that both meet the same moods of the machine; the medians are
-    compared. Compilation and warm-up happen in the check and count for neither.
+    compared. Compilation and warm-up happen before and count for neither.
 
     Args:
         case: what is measured.
@@ -107,6 +107,8 @@ def alternate(
 ) -> tuple[list[float], list[float]]:
     """Returns the seconds of a call, ours and the peer's, a sample of each in turn."""
     sides = (ours, peer)
+    for side in sides:
+        side()
     calls = [max(1, round(SAMPLE / seconds_of(side, 1))) for side in sides]
     samples: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):
@@ -152,9 +154,7 @@ def largest_difference(ours: Any, peer: Any) -> float:
     return float(np.abs(ours - peer).max() / np.abs(peer).max())
 
 
-def merged(
-    old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def merged(old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns old rows and new ones in the order of their keys; of two with one key the new one."""
     rows = {tuple(row[part] for part in KEY): row for row in (*old, *new)}
     return [rows[key] for key in sorted(rows)]

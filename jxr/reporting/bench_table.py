@@ -1,0 +1,50 @@
+"""The benchmark's rows as a table for the README."""
+
+from collections.abc import Sequence
+
+from jxr.reporting.labels import Row, name
+from jxr.reporting.tables import Table
+
+# What is timed, where the label of a results row would not do.
+NAMES = {
+    "blur": "Gaussian blur",
+    "restorer_train": "restorer, training",
+    "unet_train": "U-Net, training",
+    "vgg_features": "VGG-16 features",
+    "wiener": "Wiener filter",
+}
+
+
+def bench_table(rows: Sequence[Row]) -> Table:
+    """Rates of ours and of the peers; a ratio above 1 means that ours is faster.
+
+    Args:
+        rows: of experiments/results/bench.json.
+
+    Returns:
+        One row for each, in the same order.
+    """
+    return Table(
+        columns=("What", "Peer", "Ours", "Peer's", "Unit", "Ratio", "Batch", "Device", "Type"),
+        rows=[
+            (
+                NAMES.get(row["what"]) or name(row["what"]),
+                row["peer_name"],
+                rate(row["ours"]),
+                rate(row["peer"]),
+                row["unit"],
+                f"{row['ratio']:.2f}",
+                str(row["batch"]),
+                row["device"],
+                row["dtype"],
+            )
+            for row in rows
+        ],
+        words=("What", "Peer", "Unit", "Device", "Type"),
+    )
+
+
+def rate(value: float) -> str:
+    """A rate with three digits, as `12,300`, `123` or `1.23`."""
+    value = float(f"{value:.3g}")
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,0 +1,159 @@
+"""The benchmark's command, its file and its table; that it compares equals, on tiny images."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jxr.errors import UserError
+from jxr.reporting.bench_table import bench_table
+from jxr.reporting.tables import to_markdown
+from jxr.studies import bench, timing
+from jxr.studies.bench import CASES, read_rows, run_bench
+from jxr.studies.bench_restoration import TV_WEIGHT, rof_objective
+
+ROOT = Path(__file__).resolve().parents[1]
+CONTRACT = "what, ours, peer, peer_name, ratio, unit, device, batch, dtype, versions"
+KEYS = CONTRACT.split(", ")
+# The contract's names.
+WHATS = """unet_train, restorer_train, vgg_features, blur, wiener, richardson_lucy, total_variation,
+shift_variant_blur, sweep8_heads, sweep8_restorers, input"""
+CLASSICAL = ["blur", "wiener", "richardson_lucy", "total_variation", "shift_variant_blur"]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(timing, "SAMPLE", 0.0)
+    monkeypatch.setattr(timing, "PAUSE", 0.0)
+
+
+def call(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.bench", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def the_error(finished):
+    assert finished.returncode == 2, finished.stderr
+    assert "Traceback" not in finished.stderr
+    (line,) = [line for line in finished.stderr.splitlines() if line.startswith("error: ")]
+    return line
+
+
+def test_names_are_those_of_the_contract():
+    assert set(CASES) <= set(WHATS.replace("\n", " ").split(", "))
+    assert set(CLASSICAL) <= set(CASES)
+
+
+@pytest.mark.parametrize("what", CLASSICAL)
+def test_ours_and_the_peers_agree(what, quick, tmp_path):
+    """Each case checks its own results, with a tolerance that stands in it."""
+    pytest.importorskip("skimage")
+    rows = run_bench([what], tmp_path / "bench.json", repeats=1, scale="tiny")
+    assert len(rows) >= 2
+    assert len({row["peer_name"] for row in rows}) == len(rows)
+    for row in rows:
+        assert list(row)[: len(KEYS)] == KEYS
+        assert row["what"] == what
+        assert row["ours"] > 0
+        assert row["peer"] > 0
+        assert row["difference"] < 1e-3
+    assert json.loads((tmp_path / "bench.json").read_text()) == sorted(
+        rows, key=lambda row: row["peer_name"]
+    )
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("what", ["vgg_features", "unet_train"])
+def test_networks_agree_with_pytorch(what, quick, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    # Compiling takes a minute, and is reported as any other failure of it.
+    monkeypatch.setattr(torch, "compile", lambda module: None)
+    rows = run_bench([what], tmp_path / "bench.json", repeats=1, scale="tiny")
+    layouts = [row["peer_name"].split(",")[0] for row in rows]
+    assert layouts == ["torch eager NCHW", "torch eager channels_last"]
+
+
+@pytest.mark.torch
+def test_the_check_of_the_gradients_sees_another_network(quick, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from jxr.studies import torch_peers
+
+    def other(params, depth):
+        params["up0"]["conv2"]["bias"] = params["up0"]["conv2"]["bias"] + 0.5
+        return original(params, depth)
+
+    original = torch_peers.torch_unet
+    monkeypatch.setattr(torch_peers, "torch_unet", other)
+    with pytest.raises(ValueError, match="unet_train: ours and torch eager NCHW"):
+        run_bench(["unet_train"], tmp_path / "bench.json", repeats=1, scale="tiny")
+    assert not (tmp_path / "bench.json").exists()
+
+
+def test_rows_of_a_peer_that_is_missing_are_left_out(quick, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage.restoration", None)
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    path = tmp_path / "bench.json"
+    (row,) = run_bench(["wiener", "richardson_lucy"], path, repeats=1, scale="tiny")
+    assert row["peer_name"].startswith("scipy.fft.dctn")
+    with pytest.raises(UserError, match="nothing was measured: install scikit-image"):
+        run_bench(["richardson_lucy"], tmp_path / "none.json", repeats=1, scale="tiny")
+    assert not (tmp_path / "none.json").exists()
+    # Anything else that is missing is a defect.
+    monkeypatch.setattr(bench, "OPTIONAL", {})
+    with pytest.raises(ModuleNotFoundError):
+        run_bench(["richardson_lucy"], path, repeats=1, scale="tiny")
+
+
+def test_the_command(tmp_path):
+    path = tmp_path / "folder" / "bench.json"
+    path.parent.mkdir()
+    kept = {"what": "blur", "peer_name": "abacus", "device": "cpu", "dtype": "float32", "ratio": 9}
+    path.write_text(json.dumps([kept]))
+    finished = call("--what=blur", f"--output={path}", "--repeats=1", "--scale=tiny")
+    assert finished.returncode == 0, finished.stderr
+    rows = read_rows(path)
+    assert kept in rows
+    assert len(rows) == 3
+    assert finished.stdout.count("| Gaussian blur | scipy.ndimage") == 2
+    assert f"rows: {path}" in finished.stdout
+
+
+def test_mistakes_are_one_line(tmp_path):
+    path = tmp_path / "bench.json"
+    assert "--what=blurr is unknown: give some of blur, wiener" in the_error(
+        call("--what=blurr", f"--output={path}")
+    )
+    assert "repeats" in the_error(call("--repeats=0", f"--output={path}"))
+    for text in ("no JSON", '{"a": 1}', "[1]", '[{"what": "blur"}]'):
+        path.write_text(text)
+        with pytest.raises(UserError, match=r"bench\.json holds no rows"):
+            read_rows(path)
+    assert str(path) in the_error(call("--what=blur", f"--output={path}", "--scale=tiny"))
+    assert path.read_text() == text
+    assert "workdir" in the_error(call(f"--workdir={tmp_path}"))
+
+
+def test_the_objective_of_total_variation():
+    images = np.zeros((1, 3, 3))
+    images[0, 1, 1] = 2.0  # its own slope is (-2, -2), and its upper and left neighbours' are 2
+    noisy = images + 0.5
+    expected = 9 * 0.25 / 2 + TV_WEIGHT * (np.sqrt(8) + 2 + 2)
+    np.testing.assert_allclose(rof_objective(images, noisy), [expected])
+
+
+def test_the_table():
+    row = {"what": "wiener", "peer_name": "scikit-image", "ours": 12345.6, "peer": 3.217}
+    row |= {"ratio": 3837.6, "unit": "images/s", "device": "cpu", "batch": 32, "dtype": "float32"}
+    text = to_markdown(bench_table([row, {**row, "what": "sweep8_heads"}]))
+    assert "| Wiener filter | scikit-image | 12,300 | 3.22 | images/s | 3837.60 | 32 |" in text
+    assert "| sweep8 heads | scikit-image |" in text
