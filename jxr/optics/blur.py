@@ -8,6 +8,7 @@ from jax import lax
 from jax.scipy.signal import convolve
 from jaxtyping import Array, Float
 
+from jxr.optics.checks import check_choice
 from jxr.optics.psf import Convention, Sampling, Scalar, gaussian_profile
 
 Boundary = Literal["reflect", "zero", "circular", "edge"]
@@ -37,7 +38,8 @@ def blur(
         The blurred images, of the shape and dtype of `images`.
 
     Raises:
-        ValueError: if the PSF has an even size or reaches further than the image is large.
+        ValueError: if the PSF has an even size or reaches further than the image is large, or the
+            boundary is unknown.
     """
     padded = pad(images, psf.shape[0], psf.shape[1], boundary)
     kernel = psf.astype(images.dtype)
@@ -75,7 +77,7 @@ def blur_separable(
         The blurred images, of the shape and dtype of `images`.
 
     Raises:
-        ValueError: if the profile has an even size or reaches further than the image is large.
+        ValueError: see `blur`.
     """
     height, width, _ = images.shape[-3:]
     padded = pad(images, profile.size, profile.size, boundary)
@@ -113,7 +115,7 @@ def gaussian_blur(
         The blurred images, of the shape and dtype of `images`.
 
     Raises:
-        ValueError: if the radius is larger than the image.
+        ValueError: see `gaussian_profile` and `blur`.
     """
     profile = gaussian_profile(sigma, radius=radius, convention=convention, sampling=sampling)
     return blur_separable(images, profile, boundary=boundary)
@@ -126,6 +128,7 @@ def pad(
     boundary: Boundary,
 ) -> Float[Array, "*batch padded_height padded_width channels"]:
     """Pads rows and columns so that a 'valid' convolution gives back the size of the image."""
+    check_choice("boundary", boundary, PAD_MODES)
     height, width, _ = images.shape[-3:]
     if psf_height % 2 == 0 or psf_width % 2 == 0:
         raise ValueError(f"the kernel is {psf_height} by {psf_width}: pad it to odd sizes")

@@ -1,7 +1,7 @@
-"""Checks of physical parameters, which may be plain numbers or traced."""
+"""Checks of parameters: numbers, which may be plain or traced, and names."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import jax
 import numpy as np
@@ -17,6 +17,8 @@ def check_range(
 ) -> None:
     """Raises a ValueError that names the parameter unless every value lies in the range.
 
+    An empty array does not.
+
     Traced values have no number to check yet and pass.
 
     Args:
@@ -30,7 +32,16 @@ def check_range(
         return
     values = np.asarray(value, np.float64)
     above = values >= low if closed else values > low
-    if not (np.isfinite(values) & above & (values <= high)).all():
+    good = np.isfinite(values) & above & (values <= high)
+    if not (values.size and good.all()):
         lower = f"{'>=' if closed else '>'} {low:g}"
         upper = "" if high == math.inf else f" and <= {high:g}"
-        raise ValueError(f"{name} must be finite, {lower}{upper}, not {value}")
+        found = f"{values[~good].flat[0]:.9g}" if values.size else "empty"
+        raise ValueError(f"{name} must be finite, {lower}{upper}, not {found}")
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Raises a ValueError that names the parameter unless the value is one of the choices."""
+    *others, last = map(repr, choices)
+    if value not in choices:
+        raise ValueError(f"{name} must be {', '.join(others)} or {last}, not {value!r}")

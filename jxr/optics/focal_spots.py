@@ -161,9 +161,12 @@ class MeasuredSpot:
 
     def __post_init__(self):
         picture = np.asarray(self.picture, np.float64)
-        if not (np.isfinite(picture).all() and (picture >= 0).all() and picture.sum() > 0):
+        if picture.ndim != 2 or not (
+            np.isfinite(picture).all() and (picture >= 0).all() and picture.sum() > 0
+        ):
             raise ValueError(
-                "picture must be finite, >= 0 and not all zero: subtract the background and clip"
+                "picture must be a matrix, finite, >= 0 and not all zero: subtract the background "
+                "and clip"
             )
         picture = picture / picture.sum()
         below = np.pad(picture.cumsum(0).cumsum(1), ((1, 0), (1, 0)))

@@ -4,6 +4,7 @@ import jax
 from jaxtyping import Array, Float, Key
 
 from jxr.optics.blur import Boundary, gaussian_blur
+from jxr.optics.checks import check_range
 from jxr.optics.noise import add_gaussian_noise, quantise
 from jxr.optics.psf import Convention, Sampling
 
@@ -35,7 +36,11 @@ def degrade(
 
     Returns:
         float32; outside [0, 1] only by noise.
+
+    Raises:
+        ValueError: if the noise is negative or not finite, or see `gaussian_blur`.
     """
+    check_range("noise", noise, 0, closed=True)
     degraded = gaussian_blur(
         images, sigma, radius=radius, convention=convention, sampling=sampling, boundary=boundary
     )

@@ -72,8 +72,7 @@ class Geometry:
         check_range("anode_angle_deg", self.anode_angle_deg, 0, 90)
         check_range("source_detector_mm", self.source_detector_mm, 0)
         check_range("source_object_mm", self.source_object_mm, 0)
-        for pitch in axis_pitches(self.pixel_pitch_mm):
-            check_range("pixel_pitch_mm", pitch, 0)
+        axis_pitches(self.pixel_pitch_mm)  # checks them
         # Separate from the range: it needs both distances, and either may be traced.
         gap = self.source_detector_mm - self.source_object_mm
         check_range("source_detector_mm - source_object_mm", gap, 0, closed=True)
@@ -111,7 +110,7 @@ def effective_focal_spot(geometry: Geometry, y_mm: Scalar, x_mm: Scalar) -> Effe
         to zero at the edge of the anode's shadow (phi = theta) and is held at f / 1000 beyond,
         where no ray arrives; across = its nominal size; skew = t_x / (tan(theta) + t_y).
     """
-    slope = jnp.tan(jnp.deg2rad(jnp.asarray(geometry.anode_angle_deg, float)))
+    slope = _anode_slope(geometry)
     stretch = jnp.maximum(1 + y_mm / geometry.source_detector_mm / slope, SHADOW)
     skew = x_mm / geometry.source_detector_mm / (slope * stretch)
     along, across = geometry.focal_spot_mm
@@ -165,7 +164,8 @@ def psf_at(
         (2 radius + 1, 2 radius + 1) of unit sum, in the default float dtype.
 
     Raises:
-        ValueError: if the radius is negative.
+        ValueError: if the radius is negative, or so small that it holds nothing of the spot (seen
+            only where values are known, not while they are traced).
     """
     if radius < 0:
         raise ValueError(f"radius must be >= 0, not {radius}")
@@ -185,7 +185,9 @@ def psf_at(
     mass_below = geometry.shape.mass_below
     strips = mass_below(u[:, 1:, None], v) - mass_below(u[:, :-1, None], v)
     mass = jnp.maximum(jnp.diff(strips.sum(1), axis=1), 0)
-    return mass / mass.sum()
+    total = mass.sum()
+    check_range("radius: the part of the spot within it", total, 0)
+    return mass / total
 
 
 def psf_field(
@@ -204,10 +206,12 @@ def psf_field(
         be traced or between pixels.
 
     Raises:
-        ValueError: if the first row lies in the anode's shadow (the heel cuts the field off).
+        ValueError: if the first row lies in the anode's shadow (the heel cuts the field off), or a
+            size is below 1.
     """
+    check_range("height and width", (height, width), 1, closed=True)
     pitch_y, _ = axis_pitches(geometry.pixel_pitch_mm)
-    slope = jnp.tan(jnp.deg2rad(jnp.asarray(geometry.anode_angle_deg, float)))
+    slope = _anode_slope(geometry)
     tangent = (height - 1) / 2 * pitch_y / geometry.source_detector_mm
     check_range("anode_angle_deg: tan(angle) - tan(ray to the first row)", slope - tangent, 0)
 
@@ -224,7 +228,11 @@ def field_radius(geometry: Geometry, height: int, width: int) -> int:
         geometry: the exposure, of plain numbers: the radius is static.
         height: of the detector, in pixels.
         width: of the detector, in pixels.
+
+    Raises:
+        ValueError: if a size is below 1.
     """
+    check_range("height and width", (height, width), 1, closed=True)
     pitch_y, pitch_x = axis_pitches(geometry.pixel_pitch_mm)
     # Largest in the corner on the cathode's side: longest, and leaning as far as anywhere.
     corner = ((height - 1) / 2 * pitch_y, (width - 1) / 2 * pitch_x)
@@ -272,3 +280,9 @@ def resampled(
     pitch_y, pitch_x = axis_pitches(geometry.pixel_pitch_mm)
     pitches = (pitch_y * shape[0] / new_shape[0], pitch_x * shape[1] / new_shape[1])
     return replace(geometry, pixel_pitch_mm=pitches)
+
+
+def _anode_slope(geometry: Geometry) -> Array:
+    """Returns tan(anode angle), > 0."""
+    # In float32 the number nearest to 90 degrees lies beyond the pole, where the tangent is < 0.
+    return jnp.abs(jnp.tan(jnp.deg2rad(jnp.asarray(geometry.anode_angle_deg, float))))

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from scipy.interpolate import CubicSpline
 
 from jxr.optics.blur import Boundary
+from jxr.optics.checks import check_range
 from jxr.optics.operators import LinearOperator
 from jxr.optics.product_convolution import (
     Layout,
@@ -69,8 +70,9 @@ def eigen_psfs(
         samples: the number of samples along each axis, at least 2.
 
     Raises:
-        ValueError: if rank or samples are out of their range, or PSFs have an even size.
+        ValueError: if a size, rank or samples are out of their range, or PSFs have an even size.
     """
+    check_range("height and width", (height, width), 1, closed=True)
     if samples < 2:
         raise ValueError(f"samples must be at least 2, not {samples}")
     if not 1 <= rank <= samples**2:
@@ -112,7 +114,11 @@ def low_rank_operator(
 
     Returns:
         Forward and adjoint, for images of the size that `eigen` was made for.
+
+    Raises:
+        ValueError: if the block is below 1 or the boundary unknown.
     """
+    check_range("block", block, 1, closed=True)
     axes, starts, tables = [], [], []
     for matrix, size in ((eigen.rows, eigen.psfs.shape[1]), (eigen.columns, eigen.psfs.shape[2])):
         axis = cell_axis(len(matrix), size // 2, block)
@@ -137,8 +143,11 @@ def choose_rank(psf_at: PsfField, height: int, width: int, *, wanted_error: floa
     41 places counts. Computed on the host, outside jit.
 
     Raises:
-        ValueError: if no rank up to 64 reaches it with 33 samples an axis: PSFs vary too much.
+        ValueError: if no rank up to 64 reaches it with 33 samples an axis: PSFs vary too much; or
+            wanted_error is not > 0, or a size not >= 1.
     """
+    check_range("height and width", (height, width), 1, closed=True)
+    check_range("wanted_error", wanted_error, 0)
     best = np.inf
     # Multiples of the golden ratio: spread evenly, with no period that a field could share.
     spread = np.concatenate([[1], np.arange(CHECKS - 1) * (np.sqrt(5) - 1) / 2 % 1])

@@ -89,8 +89,11 @@ def width_at(line: Profile, spacing_mm: float, level: float = LEVEL) -> float:
     from the outermost crossing on either side.
 
     Raises:
-        ValueError: if the line spread does not fall to the level at both ends.
+        ValueError: if the line spread does not fall to the level at both ends, spacing_mm is not
+            > 0, or the level not between 0 and 1.
     """
+    line = _checked(line, spacing_mm)
+    check_range("level", level, 0, 1)
     threshold = level * line.max()
     above = np.flatnonzero(line >= threshold)
     first, last = above[0], above[-1]
@@ -113,7 +116,11 @@ def modulation_transfer(
         spacing_mm: of its samples.
         differenced: whether it came from an edge: divides by sinc(f spacing), the response of
             differences, at most by pi / 2.
+
+    Raises:
+        ValueError: if the profile is short, not finite or without area, or spacing_mm not > 0.
     """
+    line = _with_area(line, spacing_mm)
     frequencies = np.fft.rfftfreq(line.size, spacing_mm)
     modulation = np.abs(np.fft.rfft(line))
     modulation = modulation / modulation[0]
@@ -127,7 +134,16 @@ def isotropic_transfer(frequencies: Profile, modulation: Profile) -> Transfer:
 
     For `jxr.optics.transfer_blur` or as a detector's scintillator. Linear between the frequencies,
     constant beyond the last.
+
+    Args:
+        frequencies: in cycles/mm, rising.
+        modulation: the MTF at each.
+
+    Raises:
+        ValueError: if the frequencies do not rise, or the lengths differ.
     """
+    if len(frequencies) != len(modulation) or not (np.diff(frequencies) > 0).all():
+        raise ValueError("frequencies must rise, and modulation have one value for each")
 
     def transfer(fy, fx):
         known, values = jnp.asarray(frequencies, fy.dtype), jnp.asarray(modulation, fy.dtype)
@@ -154,9 +170,16 @@ def separable_psf(
         spacing_mm: of the samples of both.
         pixel_pitch_mm: of the image.
         radius: of the kernel, in pixels.
+
+    Raises:
+        ValueError: if a profile is short, not finite or without area, spacing_mm or pixel_pitch_mm
+            not > 0, or the radius negative.
     """
+    check_range("pixel_pitch_mm", pixel_pitch_mm, 0)
+    check_range("radius", radius, 0, closed=True)
 
     def profile(line):
+        line = _with_area(line, spacing_mm)
         edges = (np.arange(line.size + 1) - line.size / 2) * spacing_mm
         below = np.concatenate([[0.0], np.cumsum(line)]) / line.sum()
         centroid = line @ (edges[1:] + edges[:-1]) / (2 * line.sum())
@@ -184,7 +207,11 @@ def spot_from_slits(
     Returns:
         The shape, separable, without what noise puts below zero, and the `focal_spot_mm` that
         belongs to it.
+
+    Raises:
+        ValueError: if spacing_mm or enlargement is not > 0, or see `MeasuredSpot`.
     """
+    check_range("spacing_mm", spacing_mm, 0)
     check_range("enlargement", enlargement, 0)
     picture = np.outer(np.maximum(line_along, 0), np.maximum(line_across, 0))
     scale = spacing_mm / enlargement
@@ -216,7 +243,12 @@ class GaussianMixture:
         return total
 
     def psf(self, pixel_pitch_mm: float, radius: int) -> Float[Array, "size size"]:
-        """Returns the kernel, integrated over pixels, of unit sum within the radius."""
+        """Returns the kernel, integrated over pixels, of unit sum within the radius.
+
+        Raises:
+            ValueError: if pixel_pitch_mm is not > 0, or the radius negative.
+        """
+        check_range("pixel_pitch_mm", pixel_pitch_mm, 0)
 
         def gaussian(sigma):
             line = gaussian_profile(sigma / pixel_pitch_mm, radius=radius, sampling="integrated")
@@ -265,6 +297,8 @@ def _fit(
     """Least squares from a start that the edge-like version of the profile gives."""
     profile = _checked(profile, spacing_mm)
     check_range("components", components, 1, closed=True)
+    if edge[0] == edge[-1]:
+        raise ValueError("the edge profile begins and ends at one level: it shows no edge")
     x = np.arange(profile.size) * spacing_mm
     rise = (edge - edge[0]) / (edge[-1] - edge[0])
     quantiles = [x[np.argmax(rise >= q)] for q in (0.16, 0.5, 0.84)]
@@ -303,3 +337,10 @@ def _checked(profile: Profile, spacing_mm: float) -> Profile:
     if profile.size < SHORTEST or not np.isfinite(profile).all():
         raise ValueError(f"a profile needs {SHORTEST} or more samples, all finite")
     return profile
+
+
+def _with_area(line: Profile, spacing_mm: float) -> Profile:
+    line = _checked(line, spacing_mm)
+    if line.sum() == 0:
+        raise ValueError("the line spread has no area: it cannot be scaled to one")
+    return line

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
+from jxr.optics.checks import check_range
 from jxr.optics.psf import Scalar
 
 
@@ -23,7 +24,11 @@ def add_gaussian_noise(
 
     Returns:
         The noisy images, of the shape and dtype of `images`.
+
+    Raises:
+        ValueError: if std is negative or not finite.
     """
+    check_range("std", std, 0, closed=True)
     noise = jax.random.normal(key, images.shape, images.dtype)
     return images + jnp.asarray(std, images.dtype) * noise
 

@@ -1,14 +1,15 @@
 """Linear operators: a blur together with its exact adjoint, for every boundary."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from scipy.fft import next_fast_len
 
-from jxr.optics.blur import Boundary, blur, blur_separable, pad
+from jxr.optics.blur import PAD_MODES, Boundary, blur, blur_separable, pad
+from jxr.optics.checks import check_choice
 
 Method = Literal["direct", "fft"]
 
@@ -38,7 +39,11 @@ def separable_operator(
         boundary: see `jxr.optics.blur`.
         symmetric: the caller's word that the profile equals its mirror image, as a Gaussian does:
             the adjoint is then the blur itself, but for 'edge'.
+
+    Raises:
+        ValueError: if the boundary is unknown; when called, see `jxr.optics.blur`.
     """
+    check_choice("boundary", boundary, PAD_MODES)
     radius = profile.size // 2
 
     def forward(images):
@@ -69,9 +74,11 @@ def psf_operator(
             brightest pixel, not to each.
 
     Raises:
-        ValueError: if the method is unknown; when called, if the PSF has an even size or reaches
-            further than the image is large.
+        ValueError: if method or boundary is unknown; when called, if the PSF has an even size or
+            reaches further than the image is large.
     """
+    check_choice("method", method, get_args(Method))
+    check_choice("boundary", boundary, PAD_MODES)
     rows, columns = psf.shape[0] // 2, psf.shape[1] // 2
 
     def forward(images):
@@ -114,9 +121,7 @@ def psf_operator(
 
     if method == "direct":
         return LinearOperator(forward, adjoint)
-    if method == "fft":
-        return LinearOperator(forward_fft, adjoint_fft)
-    raise ValueError(f"method must be 'direct' or 'fft', not {method!r}")
+    return LinearOperator(forward_fft, adjoint_fft)
 
 
 def as_operator(

@@ -1,11 +1,13 @@
 """Gaussian point-spread functions on the pixel grid, under two conventions and two samplings."""
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import jax.numpy as jnp
 from jax.scipy.special import erfc
 from jaxtyping import Array, Float
+
+from jxr.optics.checks import check_choice, check_range
 
 Convention = Literal["standard", "report"]
 Sampling = Literal["point", "integrated"]
@@ -23,13 +25,18 @@ def effective_sigma(sigma: Scalar, convention: Convention = "standard") -> Scala
     """Returns the true standard deviation of the Gaussian that `sigma` names.
 
     Args:
-        sigma: the width in pixels; may be traced.
+        sigma: the width in pixels, >= 0; may be traced.
         convention: 'standard' for exp(-r^2 / (2 sigma^2)), 'report' for exp(-r^2 / sigma^2), whose
             standard deviation along each axis is sigma / sqrt(2).
 
     Returns:
         The standard deviation along each axis, in pixels.
+
+    Raises:
+        ValueError: if sigma is negative or not finite, or the convention unknown.
     """
+    check_range("sigma", sigma, 0, closed=True)
+    check_choice("convention", convention, STD_PER_SIGMA)
     return sigma * STD_PER_SIGMA[convention]
 
 
@@ -47,11 +54,9 @@ def kernel_radius(sigma: float | int, convention: Convention = "standard") -> in
         max(1, ceil(4 effective sigma)), in pixels; the kernel has 2 radius + 1 taps.
 
     Raises:
-        ValueError: if sigma is negative or not finite.
+        ValueError: see `effective_sigma`.
     """
-    if not (math.isfinite(sigma) and sigma >= 0):
-        raise ValueError(f"sigma must be finite and >= 0, not {sigma}")
-    return max(1, math.ceil(4 * sigma * STD_PER_SIGMA[convention]))
+    return max(1, math.ceil(4 * effective_sigma(sigma, convention)))
 
 
 def gaussian_profile(
@@ -80,20 +85,19 @@ def gaussian_profile(
         float64 under `jax.enable_x64`).
 
     Raises:
-        ValueError: if radius is negative or sampling is unknown.
+        ValueError: if radius is negative or sampling is unknown, or see `effective_sigma`.
     """
+    check_choice("sampling", sampling, get_args(Sampling))
     if radius < 0:
         raise ValueError(f"radius must be >= 0, not {radius}")
     std = jnp.maximum(jnp.asarray(effective_sigma(sigma, convention), float), IDENTITY_STD)
     distance = jnp.abs(jnp.arange(-radius, radius + 1, dtype=std.dtype))
     if sampling == "point":
         weights = jnp.exp(-0.5 * (distance / std) ** 2)
-    elif sampling == "integrated":
+    else:
         # erfc of the distance, not erf of the position: no cancellation in the tails.
         scale = std * math.sqrt(2.0)
         weights = erfc((distance - 0.5) / scale) - erfc((distance + 0.5) / scale)
-    else:
-        raise ValueError(f"sampling must be 'point' or 'integrated', not {sampling!r}")
     return weights / weights.sum()
 
 

@@ -22,6 +22,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from jxr.optics.blur import PAD_MODES, Boundary, pad
+from jxr.optics.checks import check_choice
 from jxr.optics.operators import LinearOperator, psf_operator
 from jxr.optics.psf import Scalar
 
@@ -155,6 +156,7 @@ def psf_grid(
 
 def copied_pixels(length: int, radius: int, boundary: Boundary) -> Int[np.ndarray, " padded"]:
     """Returns which pixel each point of the padded axis copies; -1 where it copies none."""
+    check_choice("boundary", boundary, PAD_MODES)
     if boundary == "zero":
         return np.pad(np.arange(length), radius, constant_values=-1)
     return np.pad(np.arange(length), radius, mode=PAD_MODES[boundary])  # type: ignore[call-overload]

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from scipy.fft import next_fast_len
 
 from jxr.optics.blur import Boundary
+from jxr.optics.checks import check_range
 from jxr.optics.operators import LinearOperator
 from jxr.optics.product_convolution import Axis, Layout, Tables, product_convolution, transform
 from jxr.optics.shift_variant import PsfField, copied_pixels, psf_grid, psf_shape
@@ -59,8 +60,10 @@ def tiled_operator(
         Forward and adjoint, for images of height by width pixels.
 
     Raises:
-        ValueError: if the tile is below 1, or PSFs have an even size.
+        ValueError: if the tile or a size is below 1, the boundary unknown, or PSFs have an even
+            size.
     """
+    check_range("height and width", (height, width), 1, closed=True)
     if tile < 1:
         raise ValueError(f"tile must be at least 1 pixel, not {tile}")
     psf_height, psf_width = psf_shape(psf_at)
@@ -79,8 +82,11 @@ def choose_tile(psf_at: PsfField, height: int, width: int, *, wanted_error: floa
     of nine places in each of up to 14 by 14 tiles. Computed on the host, outside jit.
 
     Raises:
-        ValueError: if tiles of 4 pixels do not reach it.
+        ValueError: if tiles of 4 pixels do not reach it, wanted_error is not > 0, or a size not
+            >= 1.
     """
+    check_range("height and width", (height, width), 1, closed=True)
+    check_range("wanted_error", wanted_error, 0)
     error = np.inf
     tile = float(max(height, width, 2) - 1)
     while tile >= SMALLEST_TILE:

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact
 
+from jxr.optics.checks import check_choice, check_range
 from jxr.optics.psf import Scalar
 
 Frequencies = Float[Array, "rows columns"]
@@ -54,16 +55,15 @@ def transfer_blur(
         The blurred images, of the shape and dtype of `images`.
 
     Raises:
-        ValueError: if the boundary is neither 'reflect' nor 'circular'.
+        ValueError: if the boundary is neither 'reflect' nor 'circular', or a pitch not > 0.
     """
+    check_choice("boundary", boundary, ("reflect", "circular"))
     height, width, _ = images.shape[-3:]
     if boundary == "reflect":
         widths = [(0, 0)] * (images.ndim - 3) + [(0, height), (0, width), (0, 0)]
         period = jnp.pad(images, widths, mode="symmetric")
-    elif boundary == "circular":
-        period = images
     else:
-        raise ValueError(f"boundary must be 'reflect' or 'circular', not {boundary!r}")
+        period = images
     rows, columns = period.shape[-3:-1]
     pitch_y, pitch_x = axis_pitches(pixel_pitch_mm)
     # The grid is static: frequencies from the host in float64, rounded once.
@@ -92,7 +92,11 @@ def gaussian_transfer(sigma_mm: Scalar) -> Transfer:
     """Returns exp(-2 pi^2 sigma^2 f^2), of a Gaussian of standard deviation sigma; 1 for sigma 0.
 
     At an angular frequency of w = 2 pi f this is exp(-(sigma w)^2 / 2).
+
+    Raises:
+        ValueError: if sigma is negative or not finite.
     """
+    check_range("sigma_mm", sigma_mm, 0, closed=True)
     return lambda fy, fx: jnp.exp(-2 * jnp.pi**2 * sigma_mm**2 * (fy**2 + fx**2))
 
 
@@ -101,7 +105,11 @@ def lorentzian_transfer(half_frequency_mm: Scalar) -> Transfer:
 
     A heavy-tailed PSF with one parameter, as a stand-in for a scintillator whose measured MTF is
     not at hand; with one, take `jxr.optics.measured.isotropic_transfer`.
+
+    Raises:
+        ValueError: if the half frequency is not > 0.
     """
+    check_range("half_frequency_mm", half_frequency_mm, 0)
     return lambda fy, fx: 1 / (1 + (fy**2 + fx**2) / half_frequency_mm**2)
 
 
@@ -112,5 +120,8 @@ def pixel_transfer(pixel_pitch_mm: Scalar | tuple[Scalar, Scalar]) -> Transfer:
 
 
 def axis_pitches(pixel_pitch_mm: Scalar | tuple[Scalar, Scalar]) -> tuple[Scalar, Scalar]:
-    """Returns the pitch from row to row and from column to column."""
-    return pixel_pitch_mm if isinstance(pixel_pitch_mm, tuple) else (pixel_pitch_mm, pixel_pitch_mm)
+    """Returns the pitch from row to row and from column to column, each > 0."""
+    both = pixel_pitch_mm if isinstance(pixel_pitch_mm, tuple) else (pixel_pitch_mm, pixel_pitch_mm)
+    for pitch in both:
+        check_range("pixel_pitch_mm", pitch, 0)
+    return both

@@ -9,6 +9,7 @@ from jax import lax
 from jax.scipy.fft import dctn
 from jaxtyping import Array, Float
 
+from jxr.optics.checks import check_range
 from jxr.optics.psf import Sampling, gaussian_profile, kernel_radius
 from jxr.restoration.spectra import transfer_function
 
@@ -89,8 +90,8 @@ def estimate_blur_sigma(
 
     Args:
         blurred: at least 16 by 16 pixels; the channels are pooled.
-        largest: the largest width to consider, in pixels; an estimate of `largest` means that the
-            width is that or more.
+        largest: the largest width to consider, in pixels, >= 0.1; an estimate of `largest` means
+            that the width is that or more.
         spectrum: S, mean power of sharp images of the same size in the cosine domain, of any scale,
             see `mean_power_spectrum`; None for a power law.
         sampling: of the kernel, see `gaussian_profile`.
@@ -99,8 +100,9 @@ def estimate_blur_sigma(
         One sigma an image, in pixels and the convention 'standard'.
 
     Raises:
-        ValueError: if the images are too small.
+        ValueError: if the images or `largest` are too small.
     """
+    check_range("largest", largest, 2 * SIGMA_STEP, closed=True)
     height, width, _ = blurred.shape[-3:]
     if min(height, width) < 16:
         raise ValueError(f"images of {height} by {width} pixels are too small: 16 by 16 at least")

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jxr.optics.checks import check_range
 from jxr.optics.operators import LinearOperator
 from jxr.optics.psf import Scalar
 from jxr.restoration.total_variation import divergence, gradient, touching_sum
@@ -45,19 +46,19 @@ def richardson_lucy(
             "Acceleration of iterative image restoration algorithms", Appl. Opt. 36 (1997),
             doi:10.1364/AO.36.001766. The same limit in a third of the iterations or less, each
             two to three times as long on a CPU; the likelihood may fall for single steps.
-        tv: weight >= 0 of total variation beside the Poisson log-likelihood, which for counts has
-            weight 1; about 1e-3 to 1e-1. See Dey et al., "Richardson-Lucy algorithm with total
+        tv: weight, 0 to 1e6, of total variation beside the Poisson log-likelihood, which for counts
+            has weight 1; about 1e-3 to 1e-1. See Dey et al., "Richardson-Lucy algorithm with total
             variation regularization for 3D confocal microscope deconvolution", Microsc. Res.
             Tech. 69 (2006), doi:10.1002/jemt.20294. Their step, a division by
             A^T 1 - tv div(grad x / |grad x|), oscillates in flat areas; here the slopes are
             majorised (De Pierro, IEEE Trans. Med. Imaging 14 (1995), doi:10.1109/42.370409), so
             that each plain step lowers the same objective, for any weight. It does not keep the
             flux. May be traced.
-        damping: differences y - A x below this many standard deviations of Poisson noise are not
-            fitted further, see White, "Image restoration using the damped Richardson-Lucy method",
-            Proc. SPIE 2198 (1994), doi:10.1117/12.176819. For `blurred` in counts; an image of
-            other scale takes T times the noise's standard deviation at brightness 1, that is
-            T / sqrt(counts for brightness 1). It does not keep the flux. May be traced.
+        damping: > 0; differences y - A x below this many standard deviations of Poisson noise are
+            not fitted further, see White, "Image restoration using the damped Richardson-Lucy
+            method", Proc. SPIE 2198 (1994), doi:10.1117/12.176819. For `blurred` in counts; an
+            image of other scale takes T times the noise's standard deviation at brightness 1, that
+            is T / sqrt(counts for brightness 1). It does not keep the flux. May be traced.
         start: the first estimate, > 0 wherever the result may be; None starts from the mean
             brightness of each image, with `tv` from one plain step on.
 
@@ -65,10 +66,14 @@ def richardson_lucy(
         The restored images, >= 0, of the shape and dtype of `blurred`.
 
     Raises:
-        ValueError: if iterations is negative.
+        ValueError: if iterations, tv or damping is out of its range.
     """
     if iterations < 0:
         raise ValueError(f"iterations must be >= 0, not {iterations}")
+    if tv is not None:
+        check_range("tv", tv, 0, 1e6, closed=True)
+    if damping is not None:
+        check_range("damping", damping, 0)
     observed = jnp.maximum(blurred, 0)
     mean = jnp.mean(observed, axis=(-3, -2), keepdims=True)
     sensitivity = jnp.maximum(operator.adjoint(jnp.ones_like(observed)), DARK)
@@ -137,7 +142,8 @@ def _damping_factor(observed, expected, threshold):
     positive = observed > 0
     log_ratio = jnp.log(expected / jnp.where(positive, observed, expected))
     misfit = expected - observed - observed * log_ratio
-    scale = 2 / jnp.asarray(threshold, observed.dtype) ** 2
-    misfit = jnp.minimum(scale * misfit, 1)
+    # Rounding can leave it below 0, and its ninth power far below; a tiny threshold squares to 0.
+    limit = jnp.maximum(jnp.asarray(threshold, observed.dtype) ** 2 / 2, DARK**2)
+    misfit = jnp.clip(misfit, 0, limit) / limit
     order = DAMPING_ORDER
     return misfit ** (order - 1) * (order - (order - 1) * misfit)

@@ -8,6 +8,7 @@ from jax import lax
 from jax.scipy.fft import dctn
 from jaxtyping import Array, Float, Key
 
+from jxr.optics.checks import check_range
 from jxr.optics.operators import LinearOperator
 from jxr.optics.psf import Scalar
 from jxr.restoration.spectra import Kernel, transfer_function
@@ -38,7 +39,11 @@ def on_validation(
 
     Returns:
         The best candidate, and the mean squared error of every one.
+
+    Raises:
+        ValueError: if there is no candidate, or one is negative or not finite.
     """
+    check_range("candidates", candidates, 0, closed=True)
 
     def mean_squared_error(strength):
         error = solver(blurred, strength) - originals
@@ -80,7 +85,14 @@ def discrepancy(
         The strength, and the standard deviation of the residual there as a multiple of
         `noise_std`: 1 where the principle could be met, otherwise the strength is `low` (above 1)
         or `high` (below 1).
+
+    Raises:
+        ValueError: if noise_std or low is not > 0, high below low, or bisections negative.
     """
+    check_range("noise_std", noise_std, 0)
+    check_range("low", low, 0)
+    check_range("high - low", high - low, 0, closed=True)
+    check_range("bisections", bisections, 0, closed=True)
 
     def ratio(strength):
         residual = operator.forward(solver(blurred, strength)) - blurred
@@ -129,8 +141,12 @@ def gcv(
 
     Returns:
         The best candidate, and the score of every one, an estimate of the squared error of
-        prediction plus the noise variance.
+        prediction plus the noise variance; infinite where the fit leaves nothing to judge by.
+
+    Raises:
+        ValueError: if there is no candidate, or one is negative or not finite.
     """
+    check_range("candidates", candidates, 0, closed=True)
     signs = jax.random.rademacher(key, blurred.shape, blurred.dtype)
 
     def score(strength):
@@ -139,7 +155,9 @@ def gcv(
         )
         residual = jnp.mean(jnp.mean((blurred - predicted) ** 2, axis=(-3, -2, -1)))
         freedom = jnp.mean(jnp.mean(signs * (signs - moved), axis=(-3, -2, -1)))
-        return residual / freedom**2
+        # A fit of all the data: 0 / 0, which argmin would take for the smallest.
+        fitted = freedom**2 == 0
+        return jnp.where(fitted, jnp.inf, residual / jnp.where(fitted, 1, freedom) ** 2)
 
     scores = lax.map(score, candidates)
     return candidates[jnp.argmin(scores)], scores
@@ -162,15 +180,20 @@ def gcv_cosine(
 
     Returns:
         The best candidate, and the score of every one, see `gcv`.
+
+    Raises:
+        ValueError: if there is no candidate, or one is not > 0.
     """
+    check_range("candidates", candidates, 0)
     height, width, _ = blurred.shape[-3:]
     d = transfer_function(kernel.astype(blurred.dtype), height, width)[..., None]
     spectrum = dctn(blurred, axes=(-3, -2), norm="ortho")
 
     def score(ratio):
         left = ratio / (d**2 + ratio)
-        residual = jnp.mean(jnp.mean((left * spectrum) ** 2, axis=(-3, -2, -1)))
-        return residual / jnp.mean(left) ** 2
+        # Divided before it is squared: for tiny ratios both squares would underflow.
+        left = left / jnp.mean(left)
+        return jnp.mean(jnp.mean((left * spectrum) ** 2, axis=(-3, -2, -1)))
 
     scores = lax.map(score, candidates.astype(blurred.dtype))
     return candidates[jnp.argmin(scores)], scores

@@ -9,6 +9,8 @@ from jax import lax
 from jax.scipy.fft import dctn
 from jaxtyping import Array, Complex, Float
 
+from jxr.optics.checks import check_choice, check_range
+
 # A profile p stands for the point-spread function p p^T.
 Kernel = Float[Array, " size"] | Float[Array, "psf_height psf_width"]
 Basis = Literal["cosine", "fourier"]
@@ -104,13 +106,12 @@ def mean_power_spectrum(
     Raises:
         ValueError: unknown basis.
     """
+    check_choice("basis", basis, get_args(Basis))
     if basis == "cosine":
         coefficients = dctn(images, axes=(-3, -2), norm="ortho")
-    elif basis == "fourier":
+    else:
         # rfft2 halves the last of its axes, which is to be the width.
         coefficients = jnp.fft.rfft2(images, axes=(-3, -2), norm="ortho")
-    else:
-        raise ValueError(f"basis must be one of {', '.join(get_args(Basis))}, not {basis!r}")
     power = jnp.real(coefficients * jnp.conj(coefficients))
     return power.mean(axis=(*range(power.ndim - 3), -1))
 
@@ -128,7 +129,11 @@ def noise_to_signal_spectrum(
 
     Returns:
         What `wiener` takes as `noise_to_signal`.
+
+    Raises:
+        ValueError: if the noise is negative or not finite.
     """
+    check_range("noise", noise, 0, closed=True)
     known = signal > 0
     return jnp.where(known, noise / jnp.where(known, signal, 1), jnp.inf)
 

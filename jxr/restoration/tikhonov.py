@@ -1,12 +1,13 @@
 """Tikhonov regularisation for any linear operator, by conjugate gradients."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Float
 
+from jxr.optics.checks import check_choice, check_range
 from jxr.optics.operators import LinearOperator
 from jxr.optics.psf import Scalar
 from jxr.restoration.total_variation import divergence, gradient
@@ -36,7 +37,7 @@ def tikhonov(
     Args:
         blurred: y, float32 or float64.
         operator: A and its adjoint.
-        regularisation: k, > 0; may be traced.
+        regularisation: k, > 0 and <= 1e12 (float32 overflows later); may be traced.
         penalty: 'identity' damps all that the blur has lost; 'gradient' (forward differences,
             mirrored at the edge) damps fine detail and leaves the mean brightness alone.
         iterations: the most to take; where they do not suffice the last estimate is returned.
@@ -47,10 +48,12 @@ def tikhonov(
         The restored images, of the shape and dtype of `blurred`, not clipped.
 
     Raises:
-        ValueError: if the penalty is unknown or iterations is below 1.
+        ValueError: if the penalty is unknown, iterations below 1, or the regularisation or
+            tolerance out of its range.
     """
-    if penalty not in ("identity", "gradient"):
-        raise ValueError(f"penalty must be 'identity' or 'gradient', not {penalty!r}")
+    check_choice("penalty", penalty, get_args(Penalty))
+    check_range("regularisation", regularisation, 0, 1e12)
+    check_range("tolerance", tolerance, 0, closed=True)
     if iterations < 1:
         raise ValueError(f"iterations must be >= 1, not {iterations}")
     strength = jnp.asarray(regularisation, blurred.dtype)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jxr.optics.checks import check_range
 from jxr.optics.operators import LinearOperator
 from jxr.optics.psf import Scalar
 
@@ -48,10 +49,11 @@ def total_variation(
         The restored images, of the shape and dtype of `blurred`, not clipped.
 
     Raises:
-        ValueError: if iterations is negative.
+        ValueError: if iterations is negative, or the weight negative or not finite.
     """
     if iterations < 0:
         raise ValueError(f"iterations must be >= 0, not {iterations}")
+    check_range("weight", weight, 0, closed=True)
     weight = jnp.asarray(weight, blurred.dtype)
     norm = NORM_MARGIN * operator_norm(operator, blurred)
     contrast = jnp.std(blurred, axis=(-3, -2, -1), keepdims=True)

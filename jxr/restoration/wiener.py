@@ -2,11 +2,14 @@
 
 from typing import Literal, get_args
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.scipy.fft import dctn
 from jaxtyping import Array, Float
 
+from jxr.optics.checks import check_choice, check_range
 from jxr.optics.psf import Scalar
 from jxr.restoration.cosine_filter import filter_cosines
 from jxr.restoration.edge_taper import edge_taper
@@ -44,7 +47,7 @@ def wiener(
         blurred: float32 or float64, which is kept; any leading batch axes.
         kernel: of the blur: a one-dimensional profile p, which stands for p p^T, or a PSF; odd in
             size, and symmetric along each axis for 'reflect'.
-        noise_to_signal: the ratio, > 0: one number, or one a frequency, (height, width) for
+        noise_to_signal: the ratio, >= 0: one number, or one a frequency, (height, width) for
             'reflect' and (height, width // 2 + 1) otherwise; may be traced.
         boundary: what the blur took to lie outside the image.
 
@@ -52,11 +55,15 @@ def wiener(
         The restored images, of the shape and dtype of `blurred`, not clipped.
 
     Raises:
-        ValueError: unknown boundary, a spectrum of another basis or size, or see
+        ValueError: unknown boundary, a negative ratio, a spectrum of another basis or size, or see
             `transfer_function`.
     """
-    if boundary not in get_args(WienerBoundary):
-        raise ValueError(f"boundary must be one of {', '.join(get_args(WienerBoundary))}")
+    check_choice("boundary", boundary, get_args(WienerBoundary))
+    # Infinite where `noise_to_signal_spectrum` found no signal.
+    if not isinstance(noise_to_signal, jax.core.Tracer) and not np.all(
+        np.asarray(noise_to_signal) >= 0
+    ):
+        raise ValueError("noise_to_signal must be >= 0 at every frequency")
     height, width, _ = blurred.shape[-3:]
     ratio = jnp.asarray(noise_to_signal, blurred.dtype)
     columns = width if boundary == "reflect" else width // 2 + 1
@@ -103,7 +110,11 @@ def choose_noise_to_signal(
 
     Returns:
         The best ratio, and the mean squared error of every candidate.
+
+    Raises:
+        ValueError: if there is no candidate or one is not > 0, or see `transfer_function`.
     """
+    check_range("candidates", candidates, 0)
     _, height, width, _ = blurred.shape
     d = transfer_function(kernel.astype(blurred.dtype), height, width)[..., None]
     observed = dctn(blurred, axes=(1, 2), norm="ortho")
