@@ -234,6 +234,36 @@ class RestorationTableConfig:
             raise UserError(f"noise is {self.noise}: give a positive number")
 
 
+@dataclasses.dataclass(frozen=True)
+class FieldConfig:
+    """Blur that varies over the field: restoration, growth of the operators, real geometries."""
+
+    seed: int = 0  # of the noise, and of which images are taken
+    data: DataConfig = DataConfig(size=1024)  # large images; size: of the crops, none is resized
+    small: DataConfig = DataConfig()  # images as a network sees them, for the real geometries
+    exposures: tuple[str, ...] = ("incubator", "incubator_large")  # see jxr.studies.field_exposures
+    images: int = 12  # scored
+    tuning_images: int = 3  # on which strengths are chosen
+    noises: tuple[float, ...] = (0.002, 0.01)  # of an image range of 1; then come 8 bits
+    wanted_error: float = 0.02  # of the low-rank PSFs
+    growth_sizes: tuple[int, ...] = (256, 512, 1024, 2048)  # pixels along an axis
+    dense_sizes: tuple[int, ...] = (256,)  # where the definition itself is timed
+    repeats: int = 9  # of which the median time counts
+
+    def __post_init__(self):
+        check_seed(self.seed)
+        for field in ("images", "tuning_images", "repeats"):
+            if getattr(self, field) < 1:
+                raise UserError(f"{field} is {getattr(self, field)}: give 1 or more")
+        if not self.noises or not all(math.isfinite(n) and n >= 0 for n in self.noises):
+            raise UserError(f"noises is {self.noises}: give finite numbers, 0 or more")
+        if not 0 < self.wanted_error < 1:
+            raise UserError(f"wanted_error is {self.wanted_error}: give 0 < error < 1")
+        for size in (*self.growth_sizes, *self.dense_sizes):
+            if size < 64:
+                raise UserError(f"growth_sizes or dense_sizes has {size}: give 64 pixels or more")
+
+
 def to_config_dict(config: Any) -> ConfigDict:
     """Returns the dataclass as a ConfigDict, for absl flags to change."""
     return ConfigDict(dataclasses.asdict(config))

@@ -9,7 +9,8 @@ from jaxtyping import Float
 
 from jxr.optics import Convention, Sampling, gaussian_psf, kernel_radius
 from jxr.reporting.examples import Examples, examples_figure
-from jxr.reporting.figures import restoration_figure, write_figures
+from jxr.reporting.figures import write_figures
+from jxr.reporting.methods_figure import methods_figure
 from jxr.reporting.page import write_page
 from jxr.reporting.tables import (
     classification_table,
@@ -48,15 +49,12 @@ def write_report(
 def write_restoration(results: Mapping[str, Any], folder: Path) -> None:
     """Writes chart and table of a comparison of restoration methods: `figures`, `tables.md`.
 
-    The chart leaves out what was blurred on the host in float64, for it differs in rounding only.
-
     Args:
-        results: with `restoration` rows of Gaussian blur.
+        results: see `jxr.reporting.methods_figure`.
         folder: is made if need be.
     """
-    shown = [row for row in results["restoration"] if not row["recipe"].endswith("-host-blur")]
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    restoration_figure(shown).savefig(folder / "figures" / "restoration.png", dpi=150)
+    methods_figure(results["restoration"]).savefig(folder / "figures" / "methods.png", dpi=150)
     (folder / "tables.md").write_text(to_markdown(restoration_table(results["restoration"])))
 
 

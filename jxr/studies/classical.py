@@ -34,7 +34,7 @@ TV_ITERATIONS = 100  # within about 1e-2 of the minimum's value
 # them.
 STRENGTHS: dict[Method, tuple[float, ...]] = {
     "tikhonov_gradient": tuple(10.0 ** np.arange(-15, 1.01, 0.5)),
-    "richardson_lucy": (2, 4, 8, 16, 32, 64, 128),
+    "richardson_lucy": (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0),
     "total_variation": (1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
 }
 RECIPES: dict[Method, str] = {

@@ -11,7 +11,7 @@ from jxr.provenance import provenance
 from jxr.studies.classical import METHODS, classical_row
 from jxr.studies.dataset import load_dataset
 from jxr.studies.linear_limit import linear_limit_rows
-from jxr.studies.measured_spectra import signal_spectrum
+from jxr.studies.measured_spectra import Rounding, signal_spectrum
 from jxr.studies.restorers import check_blur, check_reflect
 from jxr.studies.workdir import Stages, claim, write_json
 
@@ -37,19 +37,19 @@ def restoration_table(config: RestorationTableConfig, workdir: Path, cache: Path
     claim(workdir, config, data=dataset.fingerprint)
     stages = Stages(workdir / "stages")
     train_signal = once(lambda: signal_spectrum(dataset.images, dataset.train))
+
+    def limit(blur: BlurConfig, rounding: Rounding) -> list[dict[str, Any]]:
+        return linear_limit_rows(
+            dataset, blur, seed=config.seed, rounding=rounding, train_signal=train_signal()
+        )
+
     rows = []
     for blur in settings(config):
         ideal = blur.input_precision == "float32" and not blur.noise
-        for rounding in ("host", "device") if ideal else ("device",):
+        roundings: tuple[Rounding, ...] = ("host", "device") if ideal else ("device",)
+        for rounding in roundings:
             rows += stages.run(
-                f"{setting_name(blur)}/linear-limit-{rounding}",
-                lambda blur=blur, rounding=rounding: linear_limit_rows(
-                    dataset,
-                    blur,
-                    seed=config.seed,
-                    rounding=rounding,
-                    train_signal=train_signal(),
-                ),
+                f"{setting_name(blur)}/linear-limit-{rounding}", partial(limit, blur, rounding)
             )
         for method in METHODS:
             rows.append(

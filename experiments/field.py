@@ -1,0 +1,25 @@
+"""Studies blur that varies over the field; see `ml_collections_configs/field.py`."""
+
+from absl import flags
+
+from experiments import cli
+
+CONFIG = cli.config_flag()
+flags.adopt_module_key_flags(cli)
+
+
+def main() -> None:
+    """Runs what is left of the study in the run directory."""
+    from jxr.config import FieldConfig
+    from jxr.reporting.field_figure import write_field
+    from jxr.studies.field_study import field_study
+
+    config = cli.config_of(FieldConfig, CONFIG)
+    workdir, cache = cli.folders()
+    results = field_study(config, workdir, cache)
+    write_field(results, workdir / "report")
+    print(f"results: {workdir / 'results.json'}, tables and charts: {workdir / 'report'}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
