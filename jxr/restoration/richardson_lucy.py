@@ -77,13 +77,16 @@ def richardson_lucy(
     observed = jnp.maximum(blurred, 0)
     mean = jnp.mean(observed, axis=(-3, -2), keepdims=True)
     sensitivity = jnp.maximum(operator.adjoint(jnp.ones_like(observed)), DARK)
+    # An operator by FFT rounds relative to the brightest pixel: what it says of black ones, even
+    # below zero, is no expectation to divide by.
+    floor = jnp.maximum(10 * jnp.finfo(observed.dtype).eps * mean, DARK)
 
     def step(x, tv=tv):
-        expected = jnp.maximum(operator.forward(x), DARK)
+        expected = jnp.maximum(operator.forward(x), floor)
         ratio = observed / expected
         if damping is not None:
             ratio = 1 + _damping_factor(observed, expected, damping) * (ratio - 1)
-        evidence = x * operator.adjoint(ratio)
+        evidence = x * jnp.maximum(operator.adjoint(ratio), 0)
         if tv is None:
             return evidence / sensitivity
         return _tv_step(x, evidence, sensitivity, jnp.asarray(tv, x.dtype), TV_SMOOTHING * mean)

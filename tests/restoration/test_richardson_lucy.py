@@ -8,7 +8,7 @@ from scipy import ndimage
 from scipy.optimize import minimize
 from skimage.restoration import richardson_lucy as skimage_richardson_lucy
 
-from jxr.optics import gaussian_profile
+from jxr.optics import gaussian_profile, gaussian_psf
 from jxr.optics.operators import psf_operator, separable_operator
 from jxr.restoration.richardson_lucy import richardson_lucy
 from tests.restoration.dense import blur_matrix, gaussian, gradient_matrices, lopsided_psf
@@ -275,3 +275,26 @@ def test_each_step_with_total_variation_lowers_the_objective(weight):
         loss(restore(planes, psf, iterations=n, tv=weight).ravel()) for n in (0, 1, 2, 3, 10, 50)
     ]
     assert np.all(np.diff(losses) < 0)
+
+
+@pytest.mark.parametrize("accelerate", [False, True])
+@pytest.mark.parametrize("noise", [0.0, 0.002])
+def test_black_borders_under_an_operator_by_fft_stay_finite(accelerate, noise):
+    """Its rounding there once grew without bound: 1e-7 of the brightest pixel, divided by nothing.
+
+    The direct operator, which rounds each pixel for itself, is the reference.
+    """
+    generator = np.random.default_rng(0)
+    image = np.zeros((64, 64, 1), np.float32)
+    image[20:44, 20:44] = generator.random((24, 24, 1))
+    psf = gaussian_psf(1.5, radius=6)
+    direct, by_fft = psf_operator(psf), psf_operator(psf, method="fft")
+    seen = direct.forward(jnp.asarray(image)) + noise * generator.standard_normal((64, 64, 1))
+    seen = jnp.clip(seen, 0, 1).astype(jnp.float32)
+    restored = [
+        np.asarray(richardson_lucy(seen, operator, iterations=30, accelerate=accelerate))
+        for operator in (direct, by_fft)
+    ]
+    assert np.isfinite(restored).all()
+    np.testing.assert_allclose(restored[1], restored[0], atol=0.02)
+    assert np.square(restored[1] - image).mean() < np.square(np.asarray(seen) - image).mean()
