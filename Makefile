@@ -12,7 +12,7 @@ demo: $(VENV)/installed
 	@echo "open runs/demo/report/index.html"
 
 test: $(VENV)/ready
-	$(RUN) -m pytest -n auto --dist loadfile $(TESTS)
+	$(RUN) -m pytest -n auto --maxprocesses=4 --dist loadfile $(TESTS)
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check
