@@ -21,8 +21,15 @@ from jxr.restoration.richardson_lucy import richardson_lucy
 from jxr.restoration.total_variation import total_variation
 from jxr.restoration.wiener import wiener
 from jxr.studies.dataset import Dataset
-from jxr.studies.measured_spectra import host_float64, kernel_of, spread
-from jxr.studies.restorers import Images, degraded_images, in_batches, restoration_row
+from jxr.studies.restorers import (
+    Images,
+    degraded_images,
+    host_float64,
+    in_batches,
+    kernel_of,
+    restoration_row,
+    spread,
+)
 
 Method = Literal["tikhonov_gradient", "richardson_lucy", "total_variation"]
 METHODS: tuple[Method, ...] = get_args(Method)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from jxr.config import FieldConfig
-from jxr.provenance import provenance
 from jxr.studies.dataset import load_dataset
 from jxr.studies.field_blur import describe, field_of, recorded, true_blur, variant_operator
 from jxr.studies.field_clinical import EIGHT_BIT_MSE, clinical_rows, report_rows
@@ -23,7 +22,7 @@ from jxr.studies.field_growth import (
 )
 from jxr.studies.field_images import FieldImages, field_images
 from jxr.studies.field_restoration import restoration_rows
-from jxr.studies.workdir import Stages, claim, write_json
+from jxr.studies.workdir import Stages, claim, study_provenance, write_json
 
 
 def field_study(config: FieldConfig, workdir: Path, cache: Path) -> dict[str, Any]:
@@ -61,11 +60,14 @@ def field_study(config: FieldConfig, workdir: Path, cache: Path) -> dict[str, An
     ]
     results = {
         "provenance": {
-            **provenance(config, data=large.fingerprint, small=small.fingerprint),
-            "notes": [*large.notes, *small.notes],
+            **study_provenance(
+                config,
+                stages,
+                [*large.notes, *small.notes],
+                data=large.fingerprint,
+                small=small.fingerprint,
+            ),
             "scored": large.scored_labels,
-            "stage_seconds": stages.seconds(),
-            "stage_commits": stages.commits(),
         },
         "fields": fields,
         "restoration": restorations,

@@ -4,8 +4,6 @@ A network that loses to these rows on the same input is under-trained; one that 
 learned something about the images.
 """
 
-import dataclasses
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -15,24 +13,29 @@ from absl import logging
 from jaxtyping import Float64
 
 from jxr.config import BlurConfig
-from jxr.optics import Convention
 from jxr.restoration.spectra import noise_to_signal_spectrum, transfer_function
 from jxr.restoration.wiener import wiener
 from jxr.studies.dataset import Dataset
 from jxr.studies.measured_spectra import (
     Moments,
-    Rounding,
     Spectrum,
     best_flat,
-    host_float64,
-    kernel_of,
     moments,
     observed_images,
     pieces,
     signal_spectrum,
+)
+from jxr.studies.restorers import (
+    RATIOS,
+    Images,
+    Rounding,
+    check_blur,
+    check_reflect,
+    host_float64,
+    kernel_of,
+    restoration_row,
     spread,
 )
-from jxr.studies.restorers import RATIOS, Images, check_blur, check_reflect, restoration_row
 
 # Images that the noise is measured on: far more than its smooth spectrum needs.
 NOISE_FROM = 512
@@ -104,39 +107,6 @@ def linear_limit_rows(
         rows.append(row | ({"ratio": ratio} if isinstance(ratio, float) else {}))
         logging.info("%s%s, %s: MSE %.4g", recipe, suffix, blur, row["mse"])
     return [row | {"blur_precision": precision} for row in rows]
-
-
-def linear_limit_table(
-    dataset: Dataset,
-    *,
-    seed: int,
-    sigmas: Sequence[float] = (1.0, 2.0),
-    conventions: Sequence[Convention] = ("standard", "report"),
-    noise: float = 0.01,
-) -> Iterator[list[dict[str, Any]]]:
-    """Yields the rows of setting after setting: float32 of both roundings, 8 bits, and noise.
-
-    Args:
-        dataset: see `linear_limit_rows`, as for errors.
-        seed: of the noise.
-        sigmas: of the blurs, in pixels.
-        conventions: each sigma is taken in each of them.
-        noise: standard deviation in the noisy setting.
-    """
-    train_signal = signal_spectrum(dataset.images, dataset.train)
-    for sigma in sigmas:
-        for convention in conventions:
-            blur = BlurConfig(sigma=sigma, convention=convention)
-            settings: list[tuple[BlurConfig, Rounding]] = [
-                (blur, "host"),
-                (blur, "device"),
-                (dataclasses.replace(blur, input_precision="8bit"), "device"),
-                (dataclasses.replace(blur, noise=noise), "device"),
-            ]
-            for setting, rounding in settings:
-                yield linear_limit_rows(
-                    dataset, setting, seed=seed, rounding=rounding, train_signal=train_signal
-                )
 
 
 def ratio_of(signal: Spectrum, noise: Spectrum) -> Spectrum:

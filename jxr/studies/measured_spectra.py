@@ -5,10 +5,7 @@ the rounding of a float32 transform is a factor 14 in the error of a restoration
 """
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -17,16 +14,19 @@ from jax.scipy.fft import dctn
 from jaxtyping import Array, Float, Float64, Int
 
 from jxr.config import BlurConfig
-from jxr.optics import blur_separable, gaussian_profile, kernel_radius
+from jxr.optics import blur_separable
 from jxr.restoration.spectra import mean_power_spectrum
 from jxr.studies.dataset import Dataset
-from jxr.studies.restorers import Images, degraded_images
+from jxr.studies.restorers import (
+    Images,
+    Rounding,
+    degraded_images,
+    host_float64,
+    kernel_of,
+)
 
 BATCH = 64
 
-# How the blur itself is rounded. 'device' is `degraded_images`: float32 throughout. 'host' blurs
-# in float64 and rounds once, as ideal float32 images would be.
-Rounding = Literal["device", "host"]
 Spectrum = Float64[np.ndarray, "height width"]
 
 
@@ -139,34 +139,6 @@ def observed_images(
     return np.concatenate(blurred).astype(np.float32)
 
 
-def kernel_of(blur: BlurConfig, rounding: Rounding) -> Float64[np.ndarray, " size"]:
-    """Returns the very kernel that blurs the images, rounded as it was, in float64."""
-
-    def profile() -> Float64[np.ndarray, " size"]:
-        radius = kernel_radius(blur.sigma, blur.convention)
-        weights = gaussian_profile(
-            blur.sigma, radius=radius, convention=blur.convention, sampling=blur.sampling
-        )
-        return np.asarray(weights, np.float64)
-
-    if rounding == "device":
-        return profile()
-    with host_float64():
-        return profile()
-
-
-def spread(rows: Int[np.ndarray, " n"], most: int) -> Int[np.ndarray, " some"]:
-    """Returns at most that many rows, evenly spread: they are sorted by class."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, most).round().astype(int))]
-
-
 def pieces(array: np.ndarray) -> list[np.ndarray]:
     """Cuts an array into batches along its first axis, the last one shorter."""
     return [array[start : start + BATCH] for start in range(0, len(array), BATCH)]
-
-
-@contextmanager
-def host_float64() -> Iterator[None]:
-    """Computes in float64 on the CPU: accelerators have no float64 transforms, or slow ones."""
-    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
-        yield

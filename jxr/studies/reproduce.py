@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from jxr.config import ReproduceConfig
-from jxr.provenance import provenance
 from jxr.studies.binary_tasks import BinaryTask, binary_task, default_tasks, examples
 from jxr.studies.classification_stage import classification_stage
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import load_backbone
 from jxr.studies.restoration_stage import blur_name, examples_stage, restoration_stage
 from jxr.studies.restorers import check_blur, check_reflect, check_unet
-from jxr.studies.workdir import Stages, claim, write_json
+from jxr.studies.workdir import Stages, claim, study_provenance, write_json
 from jxr.training.parallel import Parallel
 
 
@@ -68,12 +67,7 @@ def reproduce(
     )
     stages.run("examples", partial(examples_stage, config, dataset, workdir))
     results = {
-        "provenance": {
-            **provenance(config, **fingerprints),
-            "notes": list(dataset.notes),
-            "stage_seconds": stages.seconds(),
-            "stage_commits": stages.commits(),
-        },
+        "provenance": study_provenance(config, stages, dataset.notes, **fingerprints),
         **tables,
         "restoration": restoration,
     }

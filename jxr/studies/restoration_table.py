@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from jxr.config import BlurConfig, RestorationTableConfig
-from jxr.provenance import provenance
 from jxr.studies.classical import METHODS, classical_row
 from jxr.studies.dataset import load_dataset
 from jxr.studies.linear_limit import linear_limit_rows
-from jxr.studies.measured_spectra import Rounding, signal_spectrum
-from jxr.studies.restorers import check_blur, check_reflect
-from jxr.studies.workdir import Stages, claim, write_json
+from jxr.studies.measured_spectra import signal_spectrum
+from jxr.studies.restorers import Rounding, check_blur, check_reflect
+from jxr.studies.workdir import Stages, claim, study_provenance, write_json
 
 
 def restoration_table(config: RestorationTableConfig, workdir: Path, cache: Path) -> dict[str, Any]:
@@ -45,9 +44,7 @@ def restoration_table(config: RestorationTableConfig, workdir: Path, cache: Path
 
     rows = []
     for blur in settings(config):
-        ideal = blur.input_precision == "float32" and not blur.noise
-        roundings: tuple[Rounding, ...] = ("host", "device") if ideal else ("device",)
-        for rounding in roundings:
+        for rounding in roundings(blur):
             rows += stages.run(
                 f"{setting_name(blur)}/linear-limit-{rounding}", partial(limit, blur, rounding)
             )
@@ -59,12 +56,7 @@ def restoration_table(config: RestorationTableConfig, workdir: Path, cache: Path
                 )
             )
     results = {
-        "provenance": {
-            **provenance(config, data=dataset.fingerprint),
-            "notes": list(dataset.notes),
-            "stage_seconds": stages.seconds(),
-            "stage_commits": stages.commits(),
-        },
+        "provenance": study_provenance(config, stages, dataset.notes, data=dataset.fingerprint),
         "restoration": rows,
     }
     write_json(workdir / "results.json", results)
@@ -80,6 +72,12 @@ def settings(config: RestorationTableConfig) -> list[BlurConfig]:
         for blur in [BlurConfig(sigma=sigma, convention=convention)]
         for changes in ({}, {"input_precision": "8bit"}, {"noise": config.noise})
     ]
+
+
+def roundings(blur: BlurConfig) -> tuple[Rounding, ...]:
+    """Returns where images are blurred: beside noise or 8 bits, that makes no difference."""
+    ideal = blur.input_precision == "float32" and not blur.noise
+    return ("host", "device") if ideal else ("device",)
 
 
 def setting_name(blur: BlurConfig) -> str:

@@ -1,14 +1,15 @@
 """Restorers of one blur setting: the U-Net, trained here, and the Wiener filter beside it."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Float64, Int
 
 from jxr import rng
 from jxr.config import BlurConfig, RestorerRun, UNetConfig
@@ -28,6 +29,10 @@ BATCH = 16
 # Flat noise-to-signal ratios from below float32's rounding to strong noise, five a decade.
 RATIOS = np.logspace(-16, -1, 76)
 TUNED_ON = 128  # validation images that choose among them
+
+# How the blur itself is rounded. 'device' is `degraded_images`: float32 throughout. 'host' blurs
+# in float64 and rounds once, as ideal float32 images would be.
+Rounding = Literal["device", "host"]
 
 Images = Float[np.ndarray, "n height width 1"]
 Restorer = Callable[[np.ndarray], Array | np.ndarray]
@@ -122,31 +127,49 @@ def wiener_restorer(blur: BlurConfig, dataset: Dataset, seed: int) -> Restorer:
         UserError: the boundary is not `reflect`, which the cosine transform stands for.
     """
     check_reflect(blur)
-    radius = kernel_radius(blur.sigma, blur.convention)
-    # The very kernel that blurred the images, rounded as it was.
-    profile = np.asarray(
-        gaussian_profile(
-            blur.sigma, radius=radius, convention=blur.convention, sampling=blur.sampling
-        ),
-        np.float64,
-    )
-    # Rows are sorted by class; a choice on one class alone would suit that one.
-    chosen = np.linspace(0, len(dataset.validation) - 1, TUNED_ON).round().astype(int)
-    rows = dataset.validation[np.unique(chosen)]
+    profile = kernel_of(blur, "device")
+    rows = spread(dataset.validation, TUNED_ON)
     originals = np.asarray(dataset.images[rows])
     blurred = degraded_images(originals, rows, blur, seed)
-    cpu = jax.devices("cpu")[0]
-    with jax.enable_x64(True), jax.default_device(cpu):
+    with host_float64():
         ratio, _ = jax.jit(choose_noise_to_signal)(
             blurred.astype(np.float64), originals.astype(np.float64), profile, RATIOS
         )
     filtered = jax.jit(lambda images: jnp.clip(wiener(images, jnp.asarray(profile), ratio), 0, 1))
 
     def restore(images: np.ndarray) -> np.ndarray:
-        with jax.enable_x64(True), jax.default_device(cpu):
+        with host_float64():
             return np.asarray(filtered(np.asarray(images, np.float64)), np.float32)
 
     return restore
+
+
+def kernel_of(blur: BlurConfig, rounding: Rounding) -> Float64[np.ndarray, " size"]:
+    """Returns the very kernel that blurs the images, rounded as it was, in float64."""
+
+    def profile() -> Float64[np.ndarray, " size"]:
+        radius = kernel_radius(blur.sigma, blur.convention)
+        weights = gaussian_profile(
+            blur.sigma, radius=radius, convention=blur.convention, sampling=blur.sampling
+        )
+        return np.asarray(weights, np.float64)
+
+    if rounding == "device":
+        return profile()
+    with host_float64():
+        return profile()
+
+
+def spread(rows: Int[np.ndarray, " n"], most: int) -> Int[np.ndarray, " some"]:
+    """Returns at most that many rows, evenly spread: they are sorted by class."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, most).round().astype(int))]
+
+
+@contextmanager
+def host_float64() -> Iterator[None]:
+    """Computes in float64 on the CPU: accelerators have no float64 transforms, or slow ones."""
+    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
+        yield
 
 
 def degraded_images(

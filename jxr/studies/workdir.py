@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from absl import logging
 
 from jxr.errors import UserError
-from jxr.provenance import git_commit
+from jxr.provenance import git_commit, provenance
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -114,3 +114,15 @@ class Stages:
         """Returns the wall-clock time of each stage so far."""
         path = self._folder / SECONDS
         return json.loads(path.read_text()) if path.exists() else {}
+
+
+def study_provenance(
+    config: Any, stages: Stages, notes: Sequence[str], **fingerprints: str
+) -> dict[str, Any]:
+    """Returns the `provenance` of a study's results: origin, notes on its images, its stages."""
+    return {
+        **provenance(config, **fingerprints),
+        "notes": list(notes),
+        "stage_seconds": stages.seconds(),
+        "stage_commits": stages.commits(),
+    }

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 from scipy.fft import dctn, idctn
 
-from jxr.config import BlurConfig
+from jxr.config import BlurConfig, RestorationTableConfig
 from jxr.data import Record, file_set, folder_set, load_images
 from jxr.errors import UserError
 from jxr.restoration import choose_noise_to_signal
@@ -17,21 +17,24 @@ from jxr.studies.dataset import Dataset
 from jxr.studies.linear_limit import (
     COARSE_RATIOS,
     linear_limit_rows,
-    linear_limit_table,
     ratio_of,
 )
 from jxr.studies.measured_spectra import (
-    Rounding,
     best_flat,
     filter_error,
-    host_float64,
-    kernel_of,
     moments,
     observed_images,
     signal_spectrum,
+)
+from jxr.studies.restoration_table import roundings, settings
+from jxr.studies.restorers import (
+    RATIOS,
+    Rounding,
+    degraded_images,
+    host_float64,
+    kernel_of,
     spread,
 )
-from jxr.studies.restorers import RATIOS, degraded_images
 
 SIZE, SEED = 24, 3
 BLUR = BlurConfig(sigma=1.0)
@@ -195,13 +198,18 @@ def test_a_blur_on_the_host_is_rounded_once(dataset):
 
 
 def test_the_table_has_every_setting_once(dataset):
-    rows = [row for rows in linear_limit_table(dataset, seed=SEED, sigmas=[1.0]) for row in rows]
-    settings = [
+    rows = [
+        row
+        for blur in settings(RestorationTableConfig(sigmas=(1.0,)))
+        for rounding in roundings(blur)
+        for row in linear_limit_rows(dataset, blur, seed=SEED, rounding=rounding)
+    ]
+    found = [
         (row["convention"], row["input_precision"], row["noise"], row["blur_precision"])
         for row in rows
     ]
-    assert len(set(settings)) == 8
-    assert all(settings.count(setting) == 5 for setting in settings)
+    assert len(set(found)) == 8
+    assert all(found.count(setting) == 5 for setting in found)
     keys = ("method", "recipe", "sigma", "convention", "noise", "input_precision")
     assert len({tuple(row[key] for key in keys) for row in rows}) == 40
     host = [row for row in rows if row["blur_precision"] == "float64"]
