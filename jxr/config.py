@@ -96,6 +96,8 @@ class ScheduleConfig:
     epochs: int = 10
     batch_size: int = 32  # over all devices
     learning_rate: float = 1e-3  # Adam's default in Keras and in the report
+    decay: Literal["none", "cosine"] = "none"  # of the learning rate, to 0 at the last step
+    clip_norm: float = 0.0  # longer gradients are shortened to this length; 0: never
     log_every: int = 50  # steps
     checkpoint_every: int = 500  # steps
 
@@ -107,6 +109,8 @@ class ScheduleConfig:
             raise UserError(
                 f"schedule.learning_rate is {self.learning_rate}: give a positive number"
             )
+        if not (math.isfinite(self.clip_norm) and self.clip_norm >= 0):
+            raise UserError(f"schedule.clip_norm is {self.clip_norm}: give 0 or a positive number")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +148,57 @@ class UNetConfig:
             raise UserError(
                 f"unet.crop is {self.crop}: give a multiple of {2**self.depth} (2^depth), or 0"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class WienerNetConfig:
+    """The restorer that sees Wiener estimates: one network for every blur and noise."""
+
+    width: int = 64  # channels, at half the resolution
+    blocks: int = 5  # of two convolutions
+    crop: int = 112  # side of the training crops in pixels; 0: whole images
+    schedule: ScheduleConfig = ScheduleConfig(
+        epochs=16, batch_size=8, learning_rate=1e-3, decay="cosine", clip_norm=1.0
+    )
+
+    def __post_init__(self):
+        if self.width < 1 or self.blocks < 0:
+            raise UserError(
+                f"net.width and net.blocks are {self.width}, {self.blocks}: give 1 or more, 0 or"
+                " more"
+            )
+        if self.crop < 0:
+            raise UserError(f"net.crop is {self.crop}: give a number of pixels, or 0")
+
+
+@dataclasses.dataclass(frozen=True)
+class DegradationRange:
+    """Among which blurs and noises a restorer for all of them is trained."""
+
+    max_sigma: float = 3.0  # pixels, standard deviation; from 0 on
+    max_noise: float = 0.03  # standard deviation, image range 1
+    width_error: float = 0.2  # the largest relative error of a sigma that is told wrongly
+
+    def __post_init__(self):
+        for field, most in (("max_sigma", 100), ("max_noise", 1), ("width_error", 0.9)):
+            if not 1e-3 < getattr(self, field) <= most:
+                raise UserError(
+                    f"degradations.{field} is {getattr(self, field)}: give a number from 0.001 to"
+                    f" {most}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class WienerNetRun:
+    """One restorer for all blurs: one seed."""
+
+    seed: int = 0
+    data: DataConfig = DataConfig()
+    degradations: DegradationRange = DegradationRange()
+    net: WienerNetConfig = WienerNetConfig()
+
+    def __post_init__(self):
+        check_seed(self.seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,6 +287,52 @@ class RestorationTableConfig:
         check_seed(self.seed)
         if not (math.isfinite(self.noise) and self.noise > 0):
             raise UserError(f"noise is {self.noise}: give a positive number")
+
+
+@dataclasses.dataclass(frozen=True)
+class ControlsConfig:
+    """Linear classifiers on a few numbers an image, and scores on images of equal sharpness."""
+
+    seed: int = 0  # of the noise, if blurred images have any
+    tasks: tuple[str, ...] = ()  # such as A_vs_B or A_vs_B+C; empty: those of the data set
+    caliper: float = 0.1  # largest difference in sharpness of a pair, in standard deviations
+    bootstrap_samples: int = 2000
+    data: DataConfig = DataConfig()
+    blur: BlurConfig = BlurConfig()
+
+    def __post_init__(self):
+        check_seed(self.seed)
+        if len(set(self.tasks)) < len(self.tasks):
+            raise UserError(f"tasks is {self.tasks}: give each once")
+        if not (math.isfinite(self.caliper) and self.caliper > 0):
+            raise UserError(f"caliper is {self.caliper}: give a positive number")
+        if self.bootstrap_samples < 100:
+            raise UserError(f"bootstrap_samples is {self.bootstrap_samples}: give 100 or more")
+
+
+@dataclasses.dataclass(frozen=True)
+class RestorerStudyConfig:
+    """The restorer for all blurs in many settings: table, wrong blurs, large images."""
+
+    seed: int = 0  # of the noise
+    weights: str = ""  # a weights file; empty: those that ship with the package
+    part: Literal["validation", "test"] = "validation"  # test: once the restorer is finished
+    sigmas: tuple[float, ...] = (1.0, 2.0)
+    conventions: tuple[Literal["standard", "report"], ...] = ("standard", "report")
+    noise: float = 0.01  # in the noisy settings, beside float32 and 8 bits without noise
+    subset: int = 96  # images where the table's are not all needed
+    data: DataConfig = DataConfig()
+    images: int = 0  # large ones, for which data.size is not wanted; 0: none
+    large: DataConfig = DataConfig(size=1024)  # size: of the crops, none is resized
+
+    def __post_init__(self):
+        check_seed(self.seed)
+        if not (math.isfinite(self.noise) and self.noise > 0):
+            raise UserError(f"noise is {self.noise}: give a positive number")
+        if self.subset < 1 or self.images < 0:
+            raise UserError(
+                f"subset and images are {self.subset}, {self.images}: give 1 or more, 0 or more"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,3 +34,9 @@ def abstract(build: Callable[[Key[Array, ""]], nnx.Module]) -> tuple[nnx.GraphDe
 def apply(graphdef: nnx.GraphDef, params: Params, *args: Any, **kwargs: Any) -> Any:
     """Calls the model with the given parameters; pure, for use inside jit, grad and vmap."""
     return nnx.merge(graphdef, params)(*args, **kwargs)
+
+
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """Returns path -> leaf of nested parameters, names joined by slashes, such as `down0/bias`."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}

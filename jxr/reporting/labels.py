@@ -16,6 +16,7 @@ NAMES = {
     "none": "not restored",
     "unet": "U-Net",
     "wiener": "Wiener",
+    "wiener_net": "Wiener network",
     "tikhonov_gradient": "Tikhonov (gradient)",
     "richardson_lucy": "Richardson-Lucy",
     "total_variation": "Total variation",

@@ -1,12 +1,14 @@
 """Every restoration method in every blur setting on the test images: one table, stage by stage."""
 
 import dataclasses
+from collections.abc import Sequence
 from functools import cache as once
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jxr.config import BlurConfig, RestorationTableConfig
+from jxr.optics import Convention
 from jxr.studies.classical import METHODS, classical_row
 from jxr.studies.dataset import load_dataset
 from jxr.studies.linear_limit import linear_limit_rows
@@ -29,7 +31,7 @@ def restoration_table(config: RestorationTableConfig, workdir: Path, cache: Path
     Raises:
         UserError: a mistake in the config or the images.
     """
-    for blur in settings(config):
+    for blur in settings(config.sigmas, config.conventions, config.noise):
         check_blur(blur, config.data.size)
         check_reflect(blur)
     dataset = load_dataset(config.data, cache)
@@ -43,7 +45,7 @@ def restoration_table(config: RestorationTableConfig, workdir: Path, cache: Path
         )
 
     rows = []
-    for blur in settings(config):
+    for blur in settings(config.sigmas, config.conventions, config.noise):
         for rounding in roundings(blur):
             rows += stages.run(
                 f"{setting_name(blur)}/linear-limit-{rounding}", partial(limit, blur, rounding)
@@ -63,14 +65,16 @@ def restoration_table(config: RestorationTableConfig, workdir: Path, cache: Path
     return results
 
 
-def settings(config: RestorationTableConfig) -> list[BlurConfig]:
+def settings(
+    sigmas: Sequence[float], conventions: Sequence[Convention], noise: float
+) -> list[BlurConfig]:
     """Returns every blur setting: float32, 8 bits and noise, for each sigma and convention."""
     return [
         dataclasses.replace(blur, **changes)
-        for sigma in config.sigmas
-        for convention in config.conventions
+        for sigma in sigmas
+        for convention in conventions
         for blur in [BlurConfig(sigma=sigma, convention=convention)]
-        for changes in ({}, {"input_precision": "8bit"}, {"noise": config.noise})
+        for changes in ({}, {"input_precision": "8bit"}, {"noise": noise})
     ]
 
 

@@ -11,6 +11,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from jxr.errors import UserError
+from jxr.models import named_leaves
 from jxr.training.step import Params, TrainState
 
 
@@ -132,8 +133,4 @@ def _abstract(tree: Any) -> Any:
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
     """Returns path -> shape of every array in `tree`."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape)
-        for path, leaf in leaves
-    }
+    return {name: tuple(leaf.shape) for name, leaf in named_leaves(tree).items()}

@@ -69,7 +69,7 @@ def fit(
     Args:
         task: What is learnt.
         batches: Endless iterator of dict batches, as `jxr.data.batches` gives.
-        schedule: Batch size, learning rate (Adam), and how often to log and save.
+        schedule: Batch size, learning rate, and how often to log and save.
         steps: Updates in all, those before a resume included.
         seed: Of the initial weights, dropout and noise.
         directory: Gets `checkpoints/` and `metrics.jsonl`.
@@ -89,7 +89,7 @@ def fit(
             f"{title}: not one step: lower schedule.batch_size {schedule.batch_size}, or raise"
             " schedule.epochs"
         )
-    optimizer = optax.adam(schedule.learning_rate)
+    optimizer = make_optimizer(schedule, steps)
     if schedule.batch_size % jax.device_count():
         raise UserError(
             f"schedule.batch_size {schedule.batch_size} does not divide by the"
@@ -151,6 +151,17 @@ def fit(
     if stop.requested:  # during the last save
         raise Stopped(f"{title}: finished and saved; run again to go on", stop.requested)
     return jax.device_put(on_devices.get_state(state).params, jax.devices()[0])
+
+
+def make_optimizer(schedule: ScheduleConfig, steps: int) -> optax.GradientTransformation:
+    """Returns Adam as the schedule wants it, for a run of so many steps."""
+    rate: float | optax.Schedule = schedule.learning_rate
+    if schedule.decay == "cosine":
+        rate = optax.cosine_decay_schedule(schedule.learning_rate, steps)
+    adam = optax.adam(rate)
+    if schedule.clip_norm:
+        return optax.chain(optax.clip_by_global_norm(schedule.clip_norm), adam)
+    return adam
 
 
 class _StopRequest:

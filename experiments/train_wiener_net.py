@@ -1,0 +1,24 @@
+"""Trains one restorer for all blurs and noises; see `ml_collections_configs/wiener_net.py`."""
+
+from absl import flags
+
+from experiments import cli
+
+CONFIG = cli.config_flag()
+PARALLEL = cli.parallel_flag()
+flags.adopt_module_key_flags(cli)
+
+
+def main() -> None:
+    """Trains, or goes on with, the network in the run directory."""
+    from jxr.config import WienerNetRun
+    from jxr.studies.wiener_nets import train_wiener_net
+
+    config = cli.config_of(WienerNetRun, CONFIG)
+    workdir, cache = cli.folders()
+    train_wiener_net(config, workdir, cache, PARALLEL.value)
+    print(f"trained; scores by: python -m experiments.evaluate --workdir={workdir}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

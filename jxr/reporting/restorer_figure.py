@@ -1,0 +1,139 @@
+"""Charts and tables of the study of the restorer for all blurs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from jxr.reporting.drawing import COLOURS, DASHES, INK, SHAPES, new_figure, tidy
+from jxr.reporting.labels import SIGMA, TIMES, Row, blur, name
+from jxr.reporting.tables import Table, number, restoration_table, to_markdown
+
+
+def grid_figure(rows: Sequence[Row]) -> Figure:
+    """How far below the linear limit the restorer is, over sigma, a line for each kind of input.
+
+    Args:
+        rows: `grid` of results.json.
+
+    Returns:
+        One panel; 1 is the linear limit. Without blur and noise there is nothing to restore, and
+        no limit: such points are left out.
+    """
+    figure = new_figure(6.4, 3.6)
+    axes = figure.subplots()
+    kinds = list(dict.fromkeys(input_of(row) for row in rows))
+    for i, kind in enumerate(kinds):
+        points = [
+            (row["sigma"], row["limit_mse"] / row["mse_wiener_net"])
+            for row in rows
+            if input_of(row) == kind and row["mse_wiener_net"] > 0
+        ]
+        axes.plot(
+            *zip(*points, strict=True), label=kind, color=COLOURS[i], marker=SHAPES[i], ls=DASHES[i]
+        )
+    axes.axhline(1, color=INK, linewidth=0.8)
+    axes.set(xlabel=f"{SIGMA} of the blur (pixels)", ylabel="linear limit / the network's MSE")
+    axes.legend(frameon=False)
+    tidy(axes)
+    return figure
+
+
+def told_figure(rows: Sequence[Row]) -> Figure:
+    """The errors where the sigma that is told is off, a panel for each setting.
+
+    Args:
+        rows: `told` of results.json.
+
+    Returns:
+        Panels of mean squared errors, logarithmic; the image as it was stands as a line.
+    """
+    settings = list(dict.fromkeys((row["sigma"], input_of(row)) for row in rows))
+    figure = new_figure(6.4, 2.3 * len(settings) + 0.7)
+    panels = figure.subplots(len(settings), 1, sharex=True, squeeze=False)[:, 0]
+    lines = {
+        "mse_wiener": "Wiener",
+        "mse_wiener_net": "network",
+        "mse_wiener_net_warned": "network, told that it may be off",
+    }
+    for axes, setting in zip(panels, settings, strict=True):
+        here = [row for row in rows if (row["sigma"], input_of(row)) == setting]
+        axes.axhline(here[0]["mse_blurred"], color=INK, linewidth=0.8)
+        for i, (key, label) in enumerate(lines.items()):
+            axes.plot(
+                [row["told"] for row in here], [row[key] for row in here], label=label,
+                color=COLOURS[i], marker=SHAPES[i], ls=DASHES[i],
+            )  # fmt: skip
+        axes.set(yscale="log", ylabel="MSE", title=f"{SIGMA} {setting[0]:g}, {setting[1]}")
+        tidy(axes)
+    panels[-1].set_xlabel(f"told {SIGMA} / true {SIGMA} (the line: not restored)")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+    return figure
+
+
+def input_of(row: Row) -> str:
+    """Noise and precision of a row in words."""
+    precision = "8 bits" if row["input_precision"] == "8bit" else "float32"
+    return f"{precision}, noise {row['noise']:g}" if row["noise"] else precision
+
+
+def limit_table(rows: Sequence[Row]) -> Table:
+    """The restorer beside the linear limit, a row for each setting.
+
+    Args:
+        rows: `restoration` of results.json of the study.
+    """
+    return Table(
+        columns=("Blur", "Not restored", "Linear limit", "Network", f"Limit {TIMES}", "SSIM"),
+        rows=[
+            (
+                blur(row),
+                number(none["mse"], ".3e"),
+                number(row["limit_mse"], ".3e"),
+                number(row["mse"], ".3e"),
+                number(row["limit_mse"] / row["mse"], ".2f"),
+                number(row["ssim"], ".4f"),
+            )
+            for none, row in zip(rows[::3], rows[2::3], strict=True)
+        ],
+        words=("Blur",),
+    )
+
+
+def large_table(rows: Sequence[Row]) -> Table:
+    """The restorer on large images: the columns of `large` of results.json that matter."""
+    return Table(
+        columns=("Input", "Method", "Spectrum of", "MSE", "PSNR (dB)", "SSIM", "Images"),
+        rows=[
+            (
+                input_of(row),
+                name(row["method"]),
+                row["spectrum"],
+                number(row["mse"], ".3e"),
+                number(row["psnr"], ".2f"),
+                number(row["ssim"], ".4f"),
+                str(row["n"]),
+            )
+            for row in rows
+        ],
+        words=("Input", "Method", "Spectrum of"),
+    )
+
+
+def write_restorer(results: Mapping[str, Any], folder: Path) -> None:
+    """Writes the charts as PNG and `tables.md`.
+
+    Args:
+        results: of `jxr.studies.restorer_study`.
+        folder: is made if need be.
+    """
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    grid_figure(results["grid"]).savefig(folder / "figures" / "grid.png", dpi=150)
+    if results["told"]:
+        told_figure(results["told"]).savefig(folder / "figures" / "told.png", dpi=150)
+    tables = [limit_table(results["restoration"]), restoration_table(results["restoration"])]
+    if results["large"]:
+        tables.append(large_table(results["large"]))
+    (folder / "tables.md").write_text("\n".join(map(to_markdown, tables)))

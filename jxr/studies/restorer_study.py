@@ -1,0 +1,197 @@
+"""How good one restorer for all blurs is: beside the linear limit, told a wrong blur, enlarged.
+
+The network is never trained or chosen here. `part` says on which images it is scored: validation
+images for every choice, test images once a network is finished.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+from jaxtyping import Int
+
+from jxr.config import BlurConfig, RestorerStudyConfig
+from jxr.evaluation import mse
+from jxr.models import Restorer, load_restorer
+from jxr.restoration.spectra import transfer_function
+from jxr.studies.dataset import Dataset, load_dataset
+from jxr.studies.measured_spectra import filter_error, moments
+from jxr.studies.restoration_table import setting_name, settings
+from jxr.studies.restorer_large import large_rows
+from jxr.studies.restorers import (
+    check_blur,
+    degraded_images,
+    host_float64,
+    kernel_of,
+    restoration_row,
+    spread,
+)
+from jxr.studies.wiener_nets import linear_estimates, restored_by_net
+from jxr.studies.workdir import Stages, claim, study_provenance, write_json
+
+TOLD = (0.8, 0.9, 1.0, 1.1, 1.2)  # the sigma that is told, as a factor of the true one
+WIDTH_ERROR = 0.2 / 3**0.5  # what is told of an error even within a fifth
+GRID_SIGMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+GRID_INPUTS: tuple[dict[str, Any], ...] = (
+    {"input_precision": "8bit"},
+    {"noise": 0.01},
+    {"noise": 0.01, "input_precision": "8bit"},
+    {"noise": 0.03},
+)
+
+
+def restorer_study(config: RestorerStudyConfig, workdir: Path, cache: Path) -> dict[str, Any]:
+    """Runs what is left of the study and returns (and writes) its results.
+
+    Args:
+        config: which restorer, images and settings.
+        workdir: run directory; gets `results.json`.
+        cache: folder of decoded images, which other runs may share.
+
+    Raises:
+        UserError: a mistake in the config, the images or the weights.
+    """
+    restorer = load_restorer(config.weights or None)
+    dataset = load_dataset(config.data, cache)
+    blurs = settings(config.sigmas, config.conventions, config.noise)
+    for blur in (*blurs, BlurConfig(sigma=max(GRID_SIGMAS))):
+        check_blur(blur, config.data.size)
+    claim(workdir, config, data=dataset.fingerprint, weights=restorer.fingerprint)
+    stages = Stages(workdir / "stages")
+    rows = dataset.part(config.part)
+    some = spread(rows, config.subset)
+    restoration, told, grid = [], [], []
+    for blur in blurs:
+
+        def table(blur: BlurConfig = blur) -> list[dict[str, Any]]:
+            return table_rows(restorer, dataset, rows, blur, config.seed)
+
+        restoration += stages.run(f"table/{setting_name(blur)}", table)
+    for blur in blurs:
+        if blur.convention == "standard" and (blur.noise or blur.input_precision == "8bit"):
+            told += stages.run(
+                f"told/{setting_name(blur)}",
+                partial(told_rows, restorer, dataset, some, blur, config.seed),
+            )
+    for kind in GRID_INPUTS:
+        for sigma in GRID_SIGMAS:
+            blur = BlurConfig(sigma=sigma, **kind)
+            grid.append(
+                stages.run(
+                    f"grid/{setting_name(blur)}",
+                    partial(grid_row, restorer, dataset, some, blur, config.seed),
+                )
+            )
+    large = stages.run("large", partial(large_rows, restorer, config)) if config.images else []
+    notes = [*dataset.notes, f"scored on {config.part} images"]
+    results = {
+        "provenance": study_provenance(
+            config, stages, notes, data=dataset.fingerprint, weights=restorer.fingerprint
+        ),
+        "restoration": restoration,
+        "told": told,
+        "grid": grid,
+        "large": large,
+    }
+    write_json(workdir / "results.json", results)
+    return results
+
+
+def table_rows(
+    restorer: Restorer,
+    dataset: Dataset,
+    rows: Int[np.ndarray, " n"],
+    blur: BlurConfig,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Returns the rows of one setting: not restored, the restorer's linear estimate, the restorer.
+
+    Each also has `limit_mse`, what the Wiener filter leaves that knows the spectra of these very
+    images and of their noise: the linear limit.
+    """
+    originals = np.asarray(dataset.images[rows])
+    blurred = degraded_images(originals, rows, blur, seed)
+    limit = {"limit_mse": limit_error(dataset, rows, blur, seed)}
+    table = [restoration_row("none", "none", blur, originals, blurred)]
+    for method, recipe, restore in (
+        ("wiener", "radial-spectrum", linear_estimates),
+        ("wiener_net", "all-settings", restored_by_net),
+    ):
+        restored = restore(restorer, blurred, blur)
+        table.append(restoration_row(method, recipe, blur, originals, restored))
+    logging.info(
+        "%s: MSE %.4g, linear limit %.4g", setting_name(blur), table[-1]["mse"], limit["limit_mse"]
+    )
+    return [row | limit for row in table]
+
+
+def limit_error(
+    dataset: Dataset, rows: Int[np.ndarray, " n"], blur: BlurConfig, seed: int
+) -> float:
+    """Returns the mean squared error of the best linear filter for these very images."""
+    profile = kernel_of(blur, "device")
+    with host_float64():
+        d = np.asarray(transfer_function(jnp.asarray(profile), *dataset.images.shape[1:3]))
+    measured = moments(dataset, rows, blur, seed=seed, rounding="device", transfer=d)
+    gain = d * measured.signal / (d**2 * measured.signal + measured.noise)
+    return filter_error(measured, d, gain)
+
+
+def told_rows(
+    restorer: Restorer,
+    dataset: Dataset,
+    rows: Int[np.ndarray, " n"],
+    blur: BlurConfig,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Returns the errors where the sigma that is told is off: linear, network, network warned."""
+    originals = np.asarray(dataset.images[rows])
+    blurred = degraded_images(originals, rows, blur, seed)
+
+    def error(restore: Any, told: float, **options: float) -> float:
+        return float(mse(originals, restore(restorer, blurred, blur, told=told, **options)).mean())
+
+    return [
+        {
+            **describe(blur),
+            "n": len(rows),
+            "told": told,
+            "mse_blurred": float(mse(originals, blurred).mean()),
+            "mse_wiener": error(linear_estimates, told),
+            "mse_wiener_net": error(restored_by_net, told),
+            "mse_wiener_net_warned": error(restored_by_net, told, width_error=WIDTH_ERROR),
+        }
+        for told in TOLD
+    ]
+
+
+def grid_row(
+    restorer: Restorer,
+    dataset: Dataset,
+    rows: Int[np.ndarray, " n"],
+    blur: BlurConfig,
+    seed: int,
+) -> dict[str, Any]:
+    """Returns the error of the restorer in one setting beside the linear limit."""
+    originals = np.asarray(dataset.images[rows])
+    blurred = degraded_images(originals, rows, blur, seed)
+    return {
+        **describe(blur),
+        "n": len(rows),
+        "mse_blurred": float(mse(originals, blurred).mean()),
+        "mse_wiener_net": float(mse(originals, restored_by_net(restorer, blurred, blur)).mean()),
+        "limit_mse": limit_error(dataset, rows, blur, seed),
+    }
+
+
+def describe(blur: BlurConfig) -> dict[str, Any]:
+    """Returns what of a setting differs between rows."""
+    return {
+        "sigma": blur.sigma,
+        "convention": blur.convention,
+        "noise": blur.noise,
+        "input_precision": blur.input_precision,
+    }

@@ -1,0 +1,176 @@
+"""The network on Wiener estimates against PyTorch, and what a restorer promises."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from safetensors.numpy import save_file
+
+from jxr.errors import UserError
+from jxr.models import WienerNet, apply, load_restorer, named_leaves, save_restorer
+from jxr.models.restorer import Restorer
+from jxr.models.wiener_net import depth_to_space, space_to_depth
+from jxr.optics import gaussian_blur, gaussian_profile, gaussian_psf
+from jxr.restoration.wiener_bank import CONDITIONS, INPUTS, KNOTS, wiener_bank
+from tests.models.test_unet import random_model
+
+LOG_POWER = (-2.5 * np.log(KNOTS) - 8).astype(np.float32)
+
+
+def small_net(blocks: int = 2):
+    return random_model(lambda rngs: WienerNet(width=6, blocks=blocks, rngs=rngs))
+
+
+def small_restorer(scale: float = 1.0) -> Restorer:
+    """Random weights, so that the network does something."""
+    graphdef, params = small_net()
+    params = jax.tree.map(lambda leaf: scale * leaf, params)
+    return Restorer(graphdef, {**params, "log_power": jnp.asarray(LOG_POWER)})
+
+
+@pytest.mark.torch
+def test_the_network_equals_pytorch():
+    torch = pytest.importorskip("torch")
+    graphdef, params = small_net()
+    rng = np.random.default_rng(2)
+    inputs = rng.normal(size=(2, 10, 12, INPUTS)).astype(np.float32)
+    conditions = rng.normal(size=(2, CONDITIONS)).astype(np.float32)
+
+    def conv(layer, x):
+        kernel = torch.tensor(np.asarray(layer["kernel"])).permute(3, 2, 0, 1)
+        return torch.nn.functional.conv2d(
+            x, kernel, torch.tensor(np.asarray(layer["bias"])), padding=1
+        )
+
+    x = torch.tensor(inputs).permute(0, 3, 1, 2)
+    # PyTorch puts the channel before the place in the block, we put it behind.
+    unshuffled = torch.nn.functional.pixel_unshuffle(x, 2)
+    order = np.arange(4 * INPUTS).reshape(INPUTS, 4).T.ravel()
+    x = conv(params["first"], unshuffled[:, order])
+    for block in range(2):
+        layers = params[f"block{block}"]
+        shift = torch.tensor(conditions @ np.asarray(layers["shift"]["kernel"]))
+        x = x + conv(layers["conv2"], torch.relu(conv(layers["conv1"], x) + shift[..., None, None]))
+    x = torch.nn.functional.pixel_shuffle(conv(params["last"], torch.relu(x)), 2)
+    found = apply(graphdef, params, inputs, conditions)
+    np.testing.assert_allclose(found, x.permute(0, 2, 3, 1), rtol=1e-4, atol=1e-4)
+
+
+def test_blocks_of_pixels_become_channels_and_back():
+    x = jnp.arange(2 * 4 * 6 * 3, dtype=jnp.float32).reshape(2, 4, 6, 3)
+    deep = space_to_depth(x)
+    np.testing.assert_array_equal(deep[1, 1, 2], x[1, 2:4, 4:6].reshape(12))
+    np.testing.assert_array_equal(depth_to_space(deep), x)
+
+
+def test_images_of_any_size_and_the_count_of_numbers():
+    graphdef, params = small_net()
+    inputs = jnp.asarray(np.random.default_rng(3).normal(size=(1, 9, 11, INPUTS)), jnp.float32)
+    assert apply(graphdef, params, inputs, jnp.zeros((1, CONDITIONS))).shape == (1, 9, 11, 1)
+    full = nnx.eval_shape(lambda: WienerNet(rngs=nnx.Rngs(0)))
+    count = sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(full)))
+    # first, five blocks of two convolutions and a dense layer, last, the spectrum.
+    assert count == (24 * 9 + 1) * 64 + 5 * (2 * (64 * 9 + 1) * 64 + 5 * 64) + (64 * 9 + 1) * 4 + 32
+
+
+def test_an_untrained_network_is_the_best_linear_estimate():
+    graphdef = nnx.graphdef(WienerNet(width=6, blocks=1, rngs=nnx.Rngs(0)))
+    model = WienerNet(width=6, blocks=1, log_power=jnp.asarray(LOG_POWER), rngs=nnx.Rngs(0))
+    restorer = Restorer(graphdef, nnx.to_pure_dict(nnx.state(model)))
+    images = jnp.asarray(np.random.default_rng(4).random((2, 16, 18, 1)), jnp.float32)
+    profile = gaussian_profile(1.0, radius=4)
+    blurred = gaussian_blur(images, 1.0, radius=4)
+    bank = wiener_bank(blurred, profile, jnp.asarray(LOG_POWER), noise=0.01, quantisation=1 / 255)
+    found = restorer(blurred, profile, noise=0.01)
+    np.testing.assert_allclose(found, np.clip(bank.best, 0, 1), atol=1e-5)
+
+
+def test_what_the_network_adds_is_in_units_of_the_expected_error():
+    restorer = small_restorer(0.1)
+    images = jnp.asarray(np.random.default_rng(5).random((2, 16, 18, 1)) / 4 + 0.4, jnp.float32)
+    profile = gaussian_profile(1.0, radius=4)
+    for noise in (0.003, 0.03):
+        bank = wiener_bank(images, profile, jnp.asarray(LOG_POWER), noise=noise)
+        conditions = jnp.broadcast_to(bank.conditions, (2, CONDITIONS))
+        correction = apply(restorer.graphdef, restorer.params, bank.inputs, conditions)
+        assert np.abs(correction).max() > 0.1
+        expected = np.clip(bank.best + bank.error_std * correction, 0, 1)
+        found = restorer(images, profile, noise=noise, quantisation=0)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_batch_axes_and_kinds_of_kernels_make_no_difference():
+    restorer = small_restorer(0.1)
+    images = jnp.asarray(np.random.default_rng(6).random((2, 3, 12, 14, 1)), jnp.float32)
+    profile, psf = gaussian_profile(1.0, radius=4), gaussian_psf(1.0, radius=4)
+    together = restorer(images, profile, noise=0.01)
+    assert together.shape == images.shape
+    alone = restorer(images[1, 2], psf, noise=0.01)
+    np.testing.assert_allclose(together[1, 2], alone, atol=2e-5)
+
+
+def test_float64_images_get_a_float64_linear_estimate():
+    restorer = small_restorer(0.0)  # no correction at all
+    images = np.random.default_rng(7).random((1, 16, 16, 1))
+    errors = {}
+    for dtype in (np.float32, np.float64):
+        with jax.enable_x64(dtype is np.float64):
+            profile = gaussian_profile(1.0, radius=4).astype(dtype)
+            blurred = gaussian_blur(jnp.asarray(images, dtype), 1.0, radius=4)
+            found = restorer(blurred, profile, noise=0.0, quantisation=0.0)
+            assert found.dtype == dtype
+            errors[dtype] = np.abs(np.asarray(found) - images).max()
+    assert errors[np.float64] < 1e-5
+    assert errors[np.float64] < errors[np.float32] / 5
+
+
+def test_weights_survive_the_way_to_the_file_and_back(tmp_path):
+    restorer = small_restorer()
+    save_restorer(restorer.params, tmp_path / "folder" / "net.safetensors")
+    loaded = load_restorer(tmp_path / "folder" / "net.safetensors")
+    assert loaded.fingerprint == restorer.fingerprint
+    for name, leaf in named_leaves(restorer.params).items():
+        np.testing.assert_array_equal(leaf, named_leaves(loaded.params)[name])
+    other = loaded.with_spectrum(jnp.zeros(len(KNOTS)))
+    assert other.fingerprint != loaded.fingerprint
+    images = jnp.full((1, 8, 8, 1), 0.5)
+    profile = gaussian_profile(1.0, radius=4)
+    np.testing.assert_array_equal(
+        loaded(images, profile, noise=0.01), restorer(images, profile, noise=0.01)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("first/bias"), r"holds no restorer \(first/bias is missing\)"),
+        (lambda t: t.pop("block0/conv2/kernel"), r"'block0/conv2/kernel' is missing"),
+        (lambda t: t.update(more=np.zeros(3, np.float32)), r"'more' is \(3,\), wanted none"),
+        (
+            lambda t: t.update({"last/bias": np.zeros(3, np.float32)}),
+            r"'last/bias' is \(3,\), wanted \(4,\)",
+        ),
+    ],
+)
+def test_other_weights_are_refused_by_name(change, message, tmp_path):
+    leaves = {k: np.asarray(v) for k, v in named_leaves(small_restorer().params).items()}
+    change(leaves)
+    save_file(leaves, tmp_path / "net.safetensors")
+    with pytest.raises(UserError, match=message):
+        load_restorer(tmp_path / "net.safetensors")
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(UserError, match="no weights file"):
+        load_restorer(tmp_path / "none.safetensors")
+    (tmp_path / "text.safetensors").write_text("no weights")
+    with pytest.raises(UserError, match=r"text\.safetensors"):
+        load_restorer(tmp_path / "text.safetensors")
+
+
+@pytest.mark.parametrize("name", ["noise", "quantisation", "width_error"])
+def test_impossible_numbers_are_refused(name):
+    restorer, images = small_restorer(), jnp.full((1, 8, 8, 1), 0.5)
+    with pytest.raises(ValueError, match=f"{name} must be finite, >= 0, not -1"):
+        restorer(images, gaussian_profile(1.0, radius=4), **{"noise": 0.01, name: -1.0})

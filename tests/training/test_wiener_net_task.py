@@ -1,0 +1,105 @@
+"""The task of one restorer for all blurs: what is drawn, what is told, what the loss measures."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from scipy.stats import kstest
+
+from jxr.config import DegradationRange, WienerNetConfig
+from jxr.restoration.wiener_bank import KNOTS
+from jxr.training.wiener_net_task import draw_setting, observe, profile, wiener_net_task
+
+LOG_POWER = jnp.asarray(-2.5 * np.log(KNOTS) - 8, jnp.float32)
+RANGES = DegradationRange()
+
+
+@pytest.fixture(scope="module")
+def settings():
+    keys = jax.random.split(jax.random.key(0), 20_000)
+    return jax.tree.map(np.asarray, jax.vmap(lambda key: draw_setting(key, RANGES))(keys))
+
+
+def test_settings_are_drawn_as_documented(settings):
+    assert kstest(settings.sigma / 3, "uniform").pvalue > 1e-3
+    silent = settings.noise == 0
+    assert silent.mean() == pytest.approx(0.4, abs=0.02)
+    assert settings.eight_bit[silent].all()
+    little = ~silent & (settings.noise < 1e-3)
+    assert little.mean() == pytest.approx(0.2, abs=0.02)
+    assert not settings.eight_bit[little].any()
+    much = settings.noise >= 1e-3
+    assert settings.eight_bit[much].mean() == pytest.approx(1 / 3, abs=0.03)
+    assert settings.noise.max() <= 0.03
+    logs = np.log(settings.noise[much] / 1e-3) / np.log(30)
+    assert kstest(logs, "uniform").pvalue > 1e-3
+
+
+def test_a_quarter_is_told_a_wrong_width_and_warned(settings):
+    off = settings.told_sigma / settings.sigma - 1
+    warned = settings.width_error > 0
+    assert warned.mean() == pytest.approx(0.25, abs=0.02)
+    np.testing.assert_allclose(off[~warned], 0, atol=1e-6)
+    # The standard deviation of what is even within a fifth is what they are warned of.
+    assert off[warned].std() == pytest.approx(settings.width_error[warned][0], rel=0.03)
+    assert np.abs(off[warned]).max() <= 0.2 + 1e-6
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.7, 3.0])
+def test_images_are_blurred_as_by_scipy(sigma):
+    image = np.random.default_rng(0).random((32, 32, 1), np.float32)
+    setting = draw_setting(jax.random.key(1), RANGES)._replace(
+        sigma=jnp.asarray(sigma), noise=jnp.asarray(0.0), eight_bit=jnp.asarray(False)
+    )
+    found = observe(jnp.asarray(image), setting, jax.random.key(2), RANGES)
+    radius = max(1, int(np.ceil(4 * sigma)))
+    expected = gaussian_filter(image.astype(float), (sigma, sigma, 0), radius=(radius, radius, 0))
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    eight = observe(
+        jnp.asarray(image), setting._replace(eight_bit=jnp.asarray(True)), jax.random.key(2), RANGES
+    )
+    np.testing.assert_array_equal(np.asarray(eight), np.round(np.asarray(found) * 255) / 255)
+
+
+def test_profiles_end_at_four_standard_deviations():
+    weights = np.asarray(profile(jnp.asarray(1.2), RANGES))
+    assert len(weights) == 2 * 15 + 1  # three pixels and a fifth more
+    np.testing.assert_array_equal(np.flatnonzero(weights), np.arange(10, 21))
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_a_new_network_starts_at_the_linear_limit():
+    """On images of the very power that it is told, its loss is 1."""
+    rng = np.random.default_rng(3)
+    size = 64
+    frequencies = np.hypot(np.arange(size)[:, None], np.arange(size)) / 2 / size
+    from scipy.fft import idctn
+
+    power = np.exp(-8) * np.maximum(frequencies, KNOTS[0]) ** -2.5
+    spectrum = rng.normal(size=(64, size, size)) * np.sqrt(power)
+    spectrum[:, 0, 0] = 0.5 * size  # half grey
+    images = idctn(spectrum, axes=(1, 2), norm="ortho")[..., None].astype(np.float32)
+    task = wiener_net_task(
+        WienerNetConfig(width=4, blocks=1, crop=0), DegradationRange(width_error=0.0011), LOG_POWER
+    )
+    batch = {"image": jnp.asarray(images), "example_id": jnp.arange(64, dtype=jnp.int32)}
+    losses = task.losses(task.init(jax.random.key(0)), batch, jax.random.key(1))
+    assert float(jnp.median(losses)) == pytest.approx(1, abs=0.1)
+
+
+def test_examples_keep_their_setting_in_any_batch_and_the_spectrum_is_not_learnt():
+    images = jnp.asarray(np.random.default_rng(4).random((4, 32, 32, 1)), jnp.float32)
+    task = wiener_net_task(WienerNetConfig(width=4, blocks=1, crop=16), RANGES, LOG_POWER)
+    params = task.init(jax.random.key(0))
+    np.testing.assert_array_equal(params["log_power"], LOG_POWER)
+    batch = {"image": images, "example_id": jnp.arange(4, dtype=jnp.int32)}
+    all_four = task.losses(params, batch, jax.random.key(1))
+    pair = {name: values[jnp.array([2, 0])] for name, values in batch.items()}
+    np.testing.assert_allclose(
+        task.losses(params, pair, jax.random.key(1)), all_four[jnp.array([2, 0])], rtol=1e-4
+    )
+    assert (all_four != task.losses(params, batch, jax.random.key(2))).all()
+    gradients = jax.grad(lambda p: task.losses(p, batch, jax.random.key(1)).mean())(params)
+    assert not np.asarray(gradients["log_power"]).any()
+    assert np.asarray(gradients["last"]["kernel"]).any()
