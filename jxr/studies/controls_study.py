@@ -114,15 +114,17 @@ def control_features(dataset: Dataset, blur: BlurConfig | None, seed: int) -> Fe
 def task_rows(
     task: Task, features: dict[str, Features], config: ControlsConfig
 ) -> dict[str, list[dict[str, Any]]]:
-    """Returns the scores of every control, trained and tested on original and blurred images."""
+    """Returns the scores of every control, trained and tested on original and blurred images.
+
+    `validation_auc` tells whether the test images are easier than those of the training patients.
+    """
     tables: dict[str, list[dict[str, Any]]] = {"classification": [], "matched": []}
     for control in CONTROLS:
         for train_on in KINDS:
-            seen = features[train_on][control]
-            model = fitted(seen, task.train, task.validation)
+            model = fitted(features[train_on][control], task.train, task.validation)
             for test_on in KINDS:
-                seen = features[test_on][control][task.test.rows]
-                log_odds = model.decision_function(seen)[None]
+                log_odds = model.decision_function(features[test_on][control])
+                validation, test = log_odds[task.validation.rows], log_odds[task.test.rows][None]
                 common: dict[str, Any] = {
                     "task": task.name,
                     "recipe": f"control-{control}",
@@ -130,15 +132,20 @@ def task_rows(
                     "test_on": test_on,
                     "restorer": None,
                     "seeds": [0],
-                    "features": seen.shape[1],
+                    "features": model.n_features_in_,
                     "strength": model[-1].C,
                     "samples": config.bootstrap_samples,
                     "blur": config.blur,
                 }
                 tables["classification"].append(
-                    classification_row(task.test.labels, log_odds, **common)
+                    classification_row(
+                        task.test.labels,
+                        test,
+                        validation_auc=float(auc(task.validation.labels, validation)),
+                        **common,
+                    )
                 )
-                tables["matched"].append(matched_row(task.pairs, log_odds, **common))
+                tables["matched"].append(matched_row(task.pairs, test, **common))
     return tables
 
 

@@ -63,6 +63,7 @@ def test_rows_are_those_of_the_other_tables(finished):
     # The classes differ in nothing but brightness, which a thumbnail sees and sharpness does not.
     auc = {(row["task"], row["recipe"]): row["auc"] for row in rows}
     assert auc["bacterial_vs_viral", "control-thumbnail"] > 0.95
+    assert all(0 <= row["validation_auc"] <= 1 for row in rows)
 
 
 def test_matching_is_told(finished):
