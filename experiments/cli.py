@@ -54,7 +54,7 @@ def run(main: Callable[[], None], *, workdir: bool = True) -> None:
 
 def config_of(kind: type[ConfigT], flag: flags.FlagHolder) -> ConfigT:
     """Returns the config flag's value as the dataclass `kind`."""
-    from jxr.config import from_config_dict
+    from jxr.config_dict import from_config_dict
 
     if flag.value is None:
         raise UserError("no config: give --config=FILE.py:NAME (see ml_collections_configs/)")

@@ -1,22 +1,13 @@
-"""Typed configs: frozen dataclasses, and strict conversion from the command line's ConfigDict.
+"""Typed configs: frozen dataclasses whose values are checked as they are made.
 
-A config file builds a dataclass and hands it out as a `ConfigDict` (`to_config_dict`), so that absl
-flags can change single keys; `from_config_dict` turns it back once, at the start, and refuses
-unknown keys, wrong types and impossible values. Beyond that point nothing reads a loose mapping.
+`jxr.config_dict` brings them to the command line and back.
 """
 
 import dataclasses
-import difflib
 import math
-import types
-import typing
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
-
-from ml_collections import ConfigDict
+from typing import Literal
 
 from jxr.errors import UserError
-
-ConfigT = TypeVar("ConfigT")
 
 
 def check_seed(seed: int) -> None:
@@ -363,54 +354,3 @@ class FieldConfig:
         for size in (*self.growth_sizes, *self.dense_sizes):
             if size < 64:
                 raise UserError(f"growth_sizes or dense_sizes has {size}: give 64 pixels or more")
-
-
-def to_config_dict(config: Any) -> ConfigDict:
-    """Returns the dataclass as a ConfigDict, for absl flags to change."""
-    return ConfigDict(dataclasses.asdict(config))
-
-
-def from_config_dict(kind: type[ConfigT], values: ConfigDict | dict, where: str = "") -> ConfigT:
-    """Returns the frozen dataclass `kind` built from `values`, nested dataclasses included.
-
-    Raises:
-        UserError: a key is unknown (the nearest right one is named), missing or of a wrong type.
-    """
-    if isinstance(values, ConfigDict):
-        values = values.to_dict()
-    hints = get_type_hints(kind)
-    for key in values:
-        if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1, cutoff=0)
-            raise UserError(f"unknown config key '{where}{key}': did you mean '{where}{near[0]}'?")
-    arguments: dict[str, Any] = {}
-    for key, hint in hints.items():
-        if key not in values:
-            raise UserError(f"config key '{where}{key}' is missing: add it to the config file")
-        if dataclasses.is_dataclass(hint):
-            arguments[key] = from_config_dict(
-                typing.cast(type, hint), values[key], f"{where}{key}."
-            )
-        else:
-            arguments[key] = _checked(values[key], hint, f"{where}{key}")
-    return kind(**arguments)
-
-
-def _checked(value: Any, hint: Any, where: str) -> Any:
-    """Returns `value`, as a float or a tuple where a whole number or a list stands for one."""
-    origin = get_origin(hint)
-    if origin is Literal:
-        if value in get_args(hint):
-            return value
-        allowed = ", ".join(str(choice) for choice in get_args(hint))
-        raise UserError(f"config key '{where}' is '{value}': give one of {allowed}")
-    if origin is tuple:
-        if isinstance(value, list | tuple):
-            return tuple(_checked(item, get_args(hint)[0], where) for item in value)
-    elif hint is float:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        return value
-    wanted = str(hint) if isinstance(hint, types.GenericAlias) else hint.__name__
-    raise UserError(f"config key '{where}' is {value!r}: give a value of type {wanted}")

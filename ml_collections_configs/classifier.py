@@ -12,7 +12,8 @@ cores; after that a head takes one to three minutes. Expected scores:
 
 from ml_collections import ConfigDict
 
-from jxr.config import ClassifierRun, to_config_dict
+from jxr.config import ClassifierRun
+from jxr.config_dict import to_config_dict
 from jxr.errors import UserError
 
 RUNS = {

@@ -10,7 +10,8 @@ kermany  The Guangzhou set, both tasks, sigma 2. A few minutes on two CPU cores;
 
 from ml_collections import ConfigDict
 
-from jxr.config import ControlsConfig, DataConfig, PhantomConfig, to_config_dict
+from jxr.config import ControlsConfig, DataConfig, PhantomConfig
+from jxr.config_dict import to_config_dict
 from jxr.errors import UserError
 
 RUNS = {

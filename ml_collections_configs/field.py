@@ -11,7 +11,8 @@ kermany  Crops of 1024 pixels of the Guangzhou set's originals (data.path), oper
 
 from ml_collections import ConfigDict
 
-from jxr.config import DataConfig, FieldConfig, PhantomConfig, to_config_dict
+from jxr.config import DataConfig, FieldConfig, PhantomConfig
+from jxr.config_dict import to_config_dict
 from jxr.errors import UserError
 
 PHANTOMS = PhantomConfig(train=18, test=18, seed=1)

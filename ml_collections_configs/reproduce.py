@@ -23,8 +23,8 @@ from jxr.config import (
     ScheduleConfig,
     UNetConfig,
     WeightsConfig,
-    to_config_dict,
 )
+from jxr.config_dict import to_config_dict
 from jxr.errors import UserError
 
 CPU_UNET = UNetConfig(

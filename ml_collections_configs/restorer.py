@@ -11,7 +11,8 @@ full  64 channels, whole images, 30 epochs, as the report trained: for a GPU or 
 
 from ml_collections import ConfigDict
 
-from jxr.config import RestorerRun, to_config_dict
+from jxr.config import RestorerRun
+from jxr.config_dict import to_config_dict
 from jxr.errors import UserError
 from ml_collections_configs.reproduce import CPU_UNET
 

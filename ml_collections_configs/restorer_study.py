@@ -12,7 +12,8 @@ kermany  Sigma 1 and 2 in both conventions, as float32, 8 bits and with noise, o
 
 from ml_collections import ConfigDict
 
-from jxr.config import DataConfig, PhantomConfig, RestorerStudyConfig, to_config_dict
+from jxr.config import DataConfig, PhantomConfig, RestorerStudyConfig
+from jxr.config_dict import to_config_dict
 from jxr.errors import UserError
 
 RUNS = {

@@ -8,7 +8,8 @@ kermany  The weights that ship with the package.
 
 from ml_collections import ConfigDict
 
-from jxr.config import WienerNetRun, to_config_dict
+from jxr.config import WienerNetRun
+from jxr.config_dict import to_config_dict
 from jxr.errors import UserError
 
 RUNS = {"kermany": WienerNetRun()}

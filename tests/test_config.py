@@ -10,13 +10,16 @@ from jxr.config import (
     ClassifierRun,
     ReproduceConfig,
     RestorerRun,
-    from_config_dict,
-    to_config_dict,
+    RestorerStudyConfig,
+    WienerNetRun,
 )
+from jxr.config_dict import from_config_dict, to_config_dict
 from jxr.errors import UserError
 
 
-@pytest.mark.parametrize("kind", [ClassifierRun, RestorerRun, ReproduceConfig])
+@pytest.mark.parametrize(
+    "kind", [ClassifierRun, RestorerRun, ReproduceConfig, WienerNetRun, RestorerStudyConfig]
+)
 def test_defaults_survive_the_way_to_the_command_line_and_back(kind):
     assert from_config_dict(kind, to_config_dict(kind())) == kind()
 
@@ -101,6 +104,31 @@ def test_impossible_schedules_are_refused(key):
     values = to_config_dict(RestorerRun()).to_dict()
     values["unet"]["schedule"][key] = 0
     with pytest.raises(UserError, match=f"schedule.{key} is 0"):
+        from_config_dict(RestorerRun, values)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("net", "width", 0),
+        ("net", "crop", -1),
+        ("degradations", "max_sigma", 0.0),
+        ("degradations", "max_noise", 2.0),
+        ("degradations", "width_error", float("nan")),
+    ],
+)
+def test_impossible_restorers_for_all_blurs_are_refused(section, key, value):
+    values = to_config_dict(WienerNetRun()).to_dict()
+    values[section][key] = value
+    with pytest.raises(UserError, match=rf"{section}\.{key}"):
+        from_config_dict(WienerNetRun, values)
+
+
+@pytest.mark.parametrize(("key", "value"), [("clip_norm", -1.0), ("decay", "linear")])
+def test_impossible_optimisers_are_refused(key, value):
+    values = to_config_dict(RestorerRun()).to_dict()
+    values["unet"]["schedule"][key] = value
+    with pytest.raises(UserError, match=rf"schedule\.{key}"):
         from_config_dict(RestorerRun, values)
 
 

@@ -66,6 +66,18 @@ def tiny(run, path):
         changes["unet"] = dataclasses.replace(
             run.unet, width=2, depth=2, crop=crop, schedule=schedule
         )
+    if hasattr(run, "net"):
+        changes["net"] = dataclasses.replace(
+            run.net,
+            width=4,
+            blocks=1,
+            crop=16,
+            schedule=dataclasses.replace(
+                schedule,
+                decay=run.net.schedule.decay,
+                clip_norm=run.net.schedule.clip_norm,
+            ),
+        )
     if isinstance(run, ReproduceConfig):
         changes["bootstrap_samples"] = 100
     return dataclasses.replace(run, **changes)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jxr.config import ClassifierRun, RestorerRun, from_config_dict
+from jxr.config import ClassifierRun, RestorerRun
+from jxr.config_dict import from_config_dict
 from jxr.errors import UserError
 from jxr.provenance import provenance
 from jxr.studies.binary_tasks import binary_task, examples

@@ -5,13 +5,15 @@ import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jxr.config import BlurConfig, WienerNetRun, from_config_dict
+from jxr.config import BlurConfig, WienerNetRun
+from jxr.config_dict import from_config_dict
 from jxr.data import batches
 from jxr.errors import UserError
 from jxr.models import Restorer, abstract, save_restorer
@@ -108,12 +110,15 @@ def linear_estimates(
 ) -> Images:
     """Returns the Wiener estimates that `restored_by_net` starts from, clipped to [0, 1]."""
 
-    @jax.jit
     def restore(images: Array, kernel: Array, **numbers: float) -> Array:
-        bank = wiener_bank(images, kernel, restorer.params["log_power"], **numbers)
-        return jnp.clip(bank.best, 0, 1)
+        return _best_estimate(images, kernel, restorer.params["log_power"], **numbers)
 
     return _in_its_precision(restore, blurred, blur, told)
+
+
+@jax.jit
+def _best_estimate(images: Array, kernel: Array, log_power: Array, **numbers: Any) -> Array:
+    return jnp.clip(wiener_bank(images, kernel, log_power, **numbers).best, 0, 1)
 
 
 def _in_its_precision(
@@ -127,7 +132,8 @@ def _in_its_precision(
     context, dtype = (host_float64(), np.float64) if ideal else (nullcontext(), np.float32)
 
     def work(images: np.ndarray) -> np.ndarray:
-        restored = restore(images.astype(dtype), profile.astype(dtype), **numbers)
+        arrays = jnp.asarray(images, dtype), jnp.asarray(profile, dtype)
+        restored = restore(*arrays, **numbers)
         return np.asarray(restored, np.float32)
 
     with context:

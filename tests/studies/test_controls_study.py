@@ -8,7 +8,8 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 
-from jxr.config import ControlsConfig, PhantomConfig, from_config_dict, to_config_dict
+from jxr.config import ControlsConfig, PhantomConfig
+from jxr.config_dict import from_config_dict, to_config_dict
 from jxr.errors import UserError
 from jxr.reporting import classification_table, table1_figure, to_markdown
 from jxr.reporting.controls_figure import controls_figure, write_controls

@@ -5,6 +5,7 @@ import os
 import signal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -13,7 +14,7 @@ from jxr.config import BlurConfig, HeadConfig, ScheduleConfig, UNetConfig
 from jxr.data import batches
 from jxr.errors import UserError
 from jxr.training.checkpoints import Checkpoints, load_params
-from jxr.training.loop import Stopped, fit
+from jxr.training.loop import Stopped, fit, make_optimizer
 from jxr.training.step import init_state
 from jxr.training.tasks import classifier_task, restorer_task
 
@@ -222,3 +223,26 @@ def test_sigint_stops_as_sigterm_does(tmp_path):
 def test_not_one_step_is_refused(tmp_path):
     with pytest.raises(UserError, match="not one step"):
         train("classifier", tmp_path, steps=0)
+
+
+def test_the_optimiser_is_adam_that_decays_along_a_cosine_on_clipped_gradients():
+    """By the definition, in NumPy."""
+    schedule = ScheduleConfig(learning_rate=0.1, decay="cosine", clip_norm=0.5)
+    optimizer = make_optimizer(schedule, steps=10)
+    state = optimizer.init(jnp.zeros(2))
+    first, second = np.zeros(2), np.zeros(2)
+    for step in range(10):
+        gradient = np.array([3.0, -4.0]) * (step + 1)
+        update, state = optimizer.update(jnp.asarray(gradient, jnp.float32), state)
+        clipped = 0.5 * gradient / np.linalg.norm(gradient)
+        first = 0.9 * first + 0.1 * clipped
+        second = 0.999 * second + 0.001 * clipped**2
+        scaled = (first / (1 - 0.9 ** (step + 1))) / (
+            np.sqrt(second / (1 - 0.999 ** (step + 1))) + 1e-8
+        )
+        rate = 0.1 * (1 + np.cos(np.pi * step / 10)) / 2
+        np.testing.assert_allclose(update, -rate * scaled, rtol=1e-4)
+    # Short gradients stay as they are, and without either it is Adam itself.
+    plain = make_optimizer(ScheduleConfig(learning_rate=0.1), steps=10)
+    update, _ = plain.update(jnp.array([0.3, 0.0]), plain.init(jnp.zeros(2)))
+    np.testing.assert_allclose(update, [-0.1, 0.0], rtol=1e-4)
