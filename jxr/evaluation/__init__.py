@@ -1,6 +1,7 @@
 """Scores, intervals and paired tests, in float64 on the host."""
 
 from jxr.evaluation.classification import Scores, accuracy, auc, roc, score
+from jxr.evaluation.conformal import ErrorBound, calibrate, coverage, error_map
 from jxr.evaluation.images import mse, psnr, restoration_scores, ssim
 from jxr.evaluation.intervals import (
     bootstrap_interval,
@@ -11,11 +12,15 @@ from jxr.evaluation.intervals import (
 from jxr.evaluation.paired import McNemar, mcnemar
 
 __all__ = [
+    "ErrorBound",
     "McNemar",
     "Scores",
     "accuracy",
     "auc",
     "bootstrap_interval",
+    "calibrate",
+    "coverage",
+    "error_map",
     "mcnemar",
     "mse",
     "psnr",

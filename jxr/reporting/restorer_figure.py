@@ -73,6 +73,41 @@ def told_figure(rows: Sequence[Row]) -> Figure:
     return figure
 
 
+def spectrum_figure(rows: Sequence[Row]) -> Figure:
+    """What is wrong at each frequency, and how far restored images cohere with the true ones.
+
+    Args:
+        rows: `spectra` of results.json.
+
+    Returns:
+        A line of two panels for each setting: the residual's share of the signal, and the
+        coherence; a grey line marks where noise drowns the blurred signal.
+    """
+    figure = new_figure(8.4, 2.4 * len(rows) + 0.7)
+    panels = figure.subplots(len(rows), 2, sharex=True, squeeze=False)
+    for (left, right), row in zip(panels, rows, strict=True):
+        for i, (method, found) in enumerate(row["methods"].items()):
+            style: dict[str, Any] = {"color": COLOURS[i], "ls": DASHES[i], "label": name(method)}
+            share = [r / s for r, s in zip(found["residual"], row["signal"], strict=True)]
+            left.plot(row["frequency"], share, **style)
+            right.plot(row["frequency"], found["coherence"], **style)
+        found = row["methods"]["wiener_net"]
+        power = [p / s for p, s in zip(found["power"], row["signal"], strict=True)]
+        right.plot(row["frequency"], power, color=INK, ls=":", label="network, power / signal")
+        left.set(yscale="log", ylabel="residual / signal")
+        right.set(ylabel="coherence", ylim=(0, 1.05))
+        for axes in (left, right):
+            axes.set_title(f"{SIGMA} {row['sigma']:g}, {input_of(row)}")
+            if row["band"] is not None:
+                axes.axvline(row["band"], color="#999999", linewidth=0.8)
+            tidy(axes)
+    for axes in panels[-1]:
+        axes.set_xlabel("cycles per pixel")
+    handles, labels = panels[0, 1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
+    return figure
+
+
 def input_of(row: Row) -> str:
     """Noise and precision of a row in words."""
     precision = "8 bits" if row["input_precision"] == "8bit" else "float32"
@@ -122,6 +157,29 @@ def large_table(rows: Sequence[Row]) -> Table:
     )
 
 
+def uncertainty_table(rows: Sequence[Row]) -> Table:
+    """Coverage and width of the error bounds, a row for each setting.
+
+    Args:
+        rows: `uncertainty` of results.json.
+    """
+    return Table(
+        columns=("Blur", "Wanted", "Covered", "Images, 5 to 95 %", "Mean bound", "Narrow to wide"),
+        rows=[
+            (
+                blur(row),
+                number(row["level"], ".2f"),
+                number(row["coverage"], ".3f"),
+                "{:.3f} to {:.3f}".format(*row["coverage_of_images"][::2]),
+                number(row["mean_bound"], ".4f"),
+                f"{row['narrowest_bound']:.4f} to {row['widest_bound']:.4f}",
+            )
+            for row in rows
+        ],
+        words=("Blur",),
+    )
+
+
 def write_restorer(results: Mapping[str, Any], folder: Path) -> None:
     """Writes the charts as PNG and `tables.md`.
 
@@ -132,8 +190,10 @@ def write_restorer(results: Mapping[str, Any], folder: Path) -> None:
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     grid_figure(results["grid"]).savefig(folder / "figures" / "grid.png", dpi=150)
     if results["told"]:
+        spectrum_figure(results["spectra"]).savefig(folder / "figures" / "spectrum.png", dpi=150)
         told_figure(results["told"]).savefig(folder / "figures" / "told.png", dpi=150)
     tables = [limit_table(results["restoration"]), restoration_table(results["restoration"])]
+    tables.append(uncertainty_table(results["uncertainty"]))
     if results["large"]:
         tables.append(large_table(results["large"]))
     (folder / "tables.md").write_text("\n".join(map(to_markdown, tables)))

@@ -101,7 +101,7 @@ def richardson_lucy_cases(scale: str) -> Iterator[Case]:
             framed[..., None],
         )
 
-    separable = restore(separable_operator(profile, boundary="zero"))
+    separable = restore(separable_operator(profile, boundary="zero", symmetric=True))
     general = restore(psf_operator(jnp.asarray(psf), boundary="zero", method="fft"))
     work = functools.partial(skimage_richardson_lucy, psf=psf, num_iter=ITERATIONS, clip=False)
     spread = one_by_one(work, framed, cores())

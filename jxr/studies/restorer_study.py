@@ -14,14 +14,16 @@ from absl import logging
 from jaxtyping import Int
 
 from jxr.config import BlurConfig, RestorerStudyConfig
-from jxr.evaluation import mse
+from jxr.evaluation import calibrate, coverage, error_map, mse
 from jxr.models import Restorer, load_restorer
 from jxr.restoration.spectra import transfer_function
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.measured_spectra import filter_error, moments
 from jxr.studies.restoration_table import setting_name, settings
 from jxr.studies.restorer_large import large_rows
+from jxr.studies.restorer_spectrum import spectrum_row
 from jxr.studies.restorers import (
+    Images,
     check_blur,
     degraded_images,
     host_float64,
@@ -63,7 +65,7 @@ def restorer_study(config: RestorerStudyConfig, workdir: Path, cache: Path) -> d
     stages = Stages(workdir / "stages")
     rows = dataset.part(config.part)
     some = spread(rows, config.subset)
-    restoration, told, grid = [], [], []
+    restoration, told, spectra, grid = [], [], [], []
     for blur in blurs:
 
         def table(blur: BlurConfig = blur) -> list[dict[str, Any]]:
@@ -76,6 +78,12 @@ def restorer_study(config: RestorerStudyConfig, workdir: Path, cache: Path) -> d
                 f"told/{setting_name(blur)}",
                 partial(told_rows, restorer, dataset, some, blur, config.seed),
             )
+            spectra.append(
+                stages.run(
+                    f"spectrum/{setting_name(blur)}",
+                    partial(spectrum_row, restorer, dataset, some, blur, config.seed),
+                )
+            )
     for kind in GRID_INPUTS:
         for sigma in GRID_SIGMAS:
             blur = BlurConfig(sigma=sigma, **kind)
@@ -85,6 +93,14 @@ def restorer_study(config: RestorerStudyConfig, workdir: Path, cache: Path) -> d
                     partial(grid_row, restorer, dataset, some, blur, config.seed),
                 )
             )
+    uncertainty = [
+        stages.run(
+            f"uncertainty/{setting_name(blur)}",
+            partial(uncertainty_row, restorer, dataset, config, blur),
+        )
+        for blur in blurs
+        if blur.noise or blur.input_precision == "8bit"
+    ]
     large = stages.run("large", partial(large_rows, restorer, config)) if config.images else []
     notes = [*dataset.notes, f"scored on {config.part} images"]
     results = {
@@ -93,7 +109,9 @@ def restorer_study(config: RestorerStudyConfig, workdir: Path, cache: Path) -> d
         ),
         "restoration": restoration,
         "told": told,
+        "spectra": spectra,
         "grid": grid,
+        "uncertainty": uncertainty,
         "large": large,
     }
     write_json(workdir / "results.json", results)
@@ -184,6 +202,40 @@ def grid_row(
         "mse_blurred": float(mse(originals, blurred).mean()),
         "mse_wiener_net": float(mse(originals, restored_by_net(restorer, blurred, blur)).mean()),
         "limit_mse": limit_error(dataset, rows, blur, seed),
+    }
+
+
+def uncertainty_row(
+    restorer: Restorer, dataset: Dataset, config: RestorerStudyConfig, blur: BlurConfig
+) -> dict[str, Any]:
+    """Returns how many pixels the bounds of `jxr.evaluation` cover, and how wide they are.
+
+    They are calibrated on validation images; where these are scored, on every other one of them.
+    """
+    known, scored = dataset.validation, dataset.part(config.part)
+    if config.part == "validation":
+        known, scored = known[::2], known[1::2]
+    known, scored = spread(known, config.subset), spread(scored, config.subset)
+
+    def pair(rows: Int[np.ndarray, " n"]) -> tuple[Images, Images]:
+        originals = np.asarray(dataset.images[rows])
+        blurred = degraded_images(originals, rows, blur, config.seed)
+        return restored_by_net(restorer, blurred, blur), originals
+
+    bound = calibrate(*pair(known))
+    restored, originals = pair(scored)
+    covered = coverage(bound, restored, originals)
+    bounds = error_map(bound, restored)
+    return {
+        **describe(blur),
+        "n": len(scored),
+        "calibrated_on": len(known),
+        "level": bound.level,
+        "coverage": float(covered.mean()),
+        "coverage_of_images": np.quantile(covered, (0.05, 0.5, 0.95)).tolist(),
+        "mean_bound": float(bounds.mean()),
+        "narrowest_bound": float(bound.bounds.min()),
+        "widest_bound": float(bound.bounds.max()),
     }
 
 

@@ -1,0 +1,79 @@
+"""What a restorer brings back at each spatial frequency, and what of it is invented.
+
+Beyond the frequency at which noise drowns the blurred signal nothing was measured: what a
+restorer puts there is prediction, and where it does not cohere with the truth, invention.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Float64, Int
+from scipy.fft import dctn
+
+from jxr.config import BlurConfig
+from jxr.models import Restorer
+from jxr.restoration.spectra import transfer_function
+from jxr.restoration.wiener_bank import radial_frequencies
+from jxr.studies.dataset import Dataset
+from jxr.studies.restorers import degraded_images, kernel_of
+from jxr.studies.wiener_nets import linear_estimates, restored_by_net
+
+RINGS = 32  # equally wide, up to Nyquist along an axis; the corners beyond are left out
+
+
+def spectrum_row(
+    restorer: Restorer, dataset: Dataset, rows: Int[np.ndarray, " n"], blur: BlurConfig, seed: int
+) -> dict[str, Any]:
+    """Returns spectra of one setting, each a list over `frequency` (cycles per pixel).
+
+    `signal` is the power of the originals. For each method, `residual` is the power of what is
+    wrong, `power` that of the restored images, and `coherence` the squared correlation of
+    restored and original coefficients. `band` is the frequency from which on the noise is stronger
+    than the blurred signal; null if there is none below Nyquist.
+    """
+    originals = np.asarray(dataset.images[rows])
+    blurred = degraded_images(originals, rows, blur, seed)
+    x = cosines(originals)
+    signal = ring_means((x**2).mean(axis=0))
+    row: dict[str, Any] = {
+        "sigma": blur.sigma,
+        "convention": blur.convention,
+        "noise": blur.noise,
+        "input_precision": blur.input_precision,
+        "n": len(rows),
+        "frequency": ((np.arange(RINGS) + 0.5) / (2 * RINGS)).tolist(),
+        "signal": signal.tolist(),
+        "methods": {},
+    }
+    for name, images in (
+        ("none", blurred),
+        ("wiener", linear_estimates(restorer, blurred, blur)),
+        ("wiener_net", restored_by_net(restorer, blurred, blur)),
+    ):
+        y = cosines(images)
+        power, cross = (ring_means(z.mean(axis=0)) for z in (y**2, x * y))
+        row["methods"][name] = {
+            "residual": ring_means(((y - x) ** 2).mean(axis=0)).tolist(),
+            "power": power.tolist(),
+            "coherence": (cross**2 / (signal * power)).tolist(),
+        }
+    d = np.asarray(transfer_function(jnp.asarray(kernel_of(blur, "device")), *x.shape[1:]))
+    white = blur.noise**2 + (1 / 255) ** 2 / 12 * (blur.input_precision == "8bit")
+    drowned = np.flatnonzero(ring_means(d.astype(float) ** 2) * signal < white)
+    row["band"] = row["frequency"][drowned[0]] if drowned.size else None
+    return row
+
+
+def cosines(images: Float[np.ndarray, "n height width 1"]) -> Float64[np.ndarray, "n height width"]:
+    """Returns the orthonormal cosine coefficients of images."""
+    return dctn(images[..., 0].astype(np.float64), axes=(1, 2), norm="ortho")
+
+
+def ring_means(spectrum: Float[np.ndarray, "height width"]) -> Float64[np.ndarray, " rings"]:
+    """Returns the mean of a spectrum over rings of equal frequency, without the mean brightness."""
+    ring = (radial_frequencies(*spectrum.shape) * 2 * RINGS).astype(int).ravel()[1:]
+    values = spectrum.ravel()[1:]
+    inside = ring < RINGS
+    total = np.bincount(ring[inside], values[inside], RINGS)
+    return total / np.maximum(np.bincount(ring[inside], minlength=RINGS), 1)

@@ -1,0 +1,184 @@
+"""The restorer for all blurs from training to its scores, on tiny images."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+from scipy.fft import dctn, idctn
+from scipy.ndimage import gaussian_filter
+
+from jxr.config import BlurConfig, DataConfig, RestorerStudyConfig
+from jxr.errors import UserError
+from jxr.models import load_restorer
+from jxr.reporting.restorer_figure import write_restorer
+from jxr.studies import restorer_study as module
+from jxr.studies.dataset import load_dataset
+from jxr.studies.restorer_spectrum import RINGS, ring_means
+from jxr.studies.restorer_study import GRID_INPUTS, TOLD, limit_error, restorer_study
+from jxr.studies.restorers import degraded_images
+from jxr.studies.wiener_nets import (
+    export_wiener_net,
+    linear_estimates,
+    restored_by_net,
+    train_wiener_net,
+)
+from ml_collections_configs import restorer_study as configs
+from ml_collections_configs.wiener_net import RUNS
+from tests.tiny import tiny
+
+SOME_SIGMAS = (0.0, 1.5)
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_images, tmp_path_factory):
+    """The folder of a run of every config, of which the weights file is the last one's."""
+    folder = tmp_path_factory.mktemp("net")
+    for name, run in RUNS.items():
+        train_wiener_net(tiny(run, tiny_images), folder / name, folder / "cache")
+        export_wiener_net(folder / name, folder / "net.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_images, trained):
+    config = dataclasses.replace(
+        configs.RUNS["kermany"],
+        weights=str(trained / "net.safetensors"),
+        sigmas=(1.0,),
+        conventions=("standard",),
+        subset=6,
+        data=DataConfig(path=str(tiny_images), size=32, validation_fraction=0.2),
+        images=2,
+        large=DataConfig(path=str(tiny_images), size=32),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "GRID_SIGMAS", SOME_SIGMAS)  # each has to be compiled
+        results = restorer_study(config, trained / "study", trained / "cache")
+    return config, trained, results
+
+
+def test_a_resumed_run_is_refused_with_another_config(trained, tiny_images):
+    run = tiny(RUNS["kermany"], tiny_images)
+    other = dataclasses.replace(run, net=dataclasses.replace(run.net, width=8))
+    with pytest.raises(UserError, match=r"other values of net\.width"):
+        train_wiener_net(other, trained / "kermany", trained / "cache")
+    large = dataclasses.replace(run, net=dataclasses.replace(run.net, crop=64))
+    with pytest.raises(UserError, match=r"net\.crop 64 is more than data\.size 32"):
+        train_wiener_net(large, trained / "other", trained / "cache")
+    with pytest.raises(UserError, match="train first"):
+        export_wiener_net(trained / "nothing", trained / "none.safetensors")
+
+
+def test_the_exported_network_restores(trained, tiny_images):
+    restorer = load_restorer(trained / "net.safetensors")
+    dataset = load_dataset(
+        DataConfig(path=str(tiny_images), size=32, validation_fraction=0.2), trained / "cache"
+    )
+    rows = dataset.test
+    originals = np.asarray(dataset.images[rows])
+    blur = BlurConfig(sigma=1.0)  # float images without noise: their blur is undone
+    blurred = degraded_images(originals, rows, blur, 0)
+    for restore in (linear_estimates, restored_by_net):
+        restored = restore(restorer, blurred, blur)
+        assert restored.dtype == np.float32
+        assert np.square(restored - originals).mean() < 1e-3 * np.square(blurred - originals).mean()
+    wrong = linear_estimates(restorer, blurred, blur, told=0.8)
+    assert np.square(wrong - originals).mean() > np.square(restored - originals).mean()
+    with pytest.raises(UserError, match="needs 'reflect'"):
+        restored_by_net(restorer, blurred, dataclasses.replace(blur, boundary="zero"))
+
+
+def test_every_setting_is_scored(finished):
+    config, folder, results = finished
+    assert [row["method"] for row in results["restoration"]] == ["none", "wiener", "wiener_net"] * 3
+    assert {row["n"] for row in results["restoration"]} == {len_of_validation(config, folder)}
+    assert [row["told"] for row in results["told"]] == [*TOLD, *TOLD]
+    assert len(results["grid"]) == len(SOME_SIGMAS) * len(GRID_INPUTS)
+    assert {(row["method"], row["spectrum"]) for row in results["large"]} == {
+        ("none", "none"),
+        *((m, s) for m in ("wiener", "wiener_net") for s in ("224x224", "large images")),
+    }
+    for row in results["spectra"]:
+        # Whatever the method, the residual follows from power and coherence where means agree.
+        signal = np.array(row["signal"])
+        for found in row["methods"].values():
+            power, coherence = np.array(found["power"]), np.array(found["coherence"])
+            residual = signal + power - 2 * np.sqrt(coherence * signal * power)
+            np.testing.assert_allclose(found["residual"], residual, rtol=1e-6, atol=1e-12)
+        assert row["methods"]["none"]["coherence"][0] > 0.9
+    for row in results["uncertainty"]:
+        assert 0.5 < row["coverage"] <= 1
+        assert 0 < row["narrowest_bound"] <= row["mean_bound"] <= row["widest_bound"]
+    assert results["provenance"]["fingerprints"]["weights"]
+    assert results == json.loads((folder / "study" / "results.json").read_text())
+
+
+def len_of_validation(config, folder):
+    return len(load_dataset(config.data, folder / "cache").validation)
+
+
+def test_the_limit_is_that_of_a_wiener_filter_with_the_spectra_themselves(finished):
+    config, folder, _ = finished
+    dataset = load_dataset(config.data, folder / "cache")
+    blur = BlurConfig(sigma=1.0, noise=0.05)
+    originals = np.asarray(dataset.images[dataset.test])
+    blurred = degraded_images(originals, dataset.test, blur, 0)
+
+    def cosines(images):
+        return dctn(images[..., 0].astype(float), axes=(1, 2), norm="ortho")
+
+    impulse = np.zeros((32, 32))
+    impulse[0, 0] = 1
+    along = dctn(
+        gaussian_filter(idctn(np.eye(32), axes=(0,), norm="ortho"), (1, 0), radius=4),
+        axes=(0,),
+        norm="ortho",
+    ).diagonal()
+    d = np.outer(along, along)
+    x, y = cosines(originals), cosines(blurred)
+    signal, noise = (x**2).mean(0), ((y - d * x) ** 2).mean(0)
+    restored = idctn(d * signal / (d**2 * signal + noise) * y, axes=(1, 2), norm="ortho")
+    expected = np.square(restored - originals[..., 0]).mean()
+    assert limit_error(dataset, dataset.test, blur, 0) == pytest.approx(expected, rel=1e-3)
+
+
+def test_finished_stages_are_not_done_again(finished, monkeypatch):
+    config, folder, results = finished
+
+    def refuse(*_, **__):
+        raise AssertionError("a finished stage was done again")
+
+    monkeypatch.setattr(module, "GRID_SIGMAS", SOME_SIGMAS)
+    for name in ("table_rows", "told_rows", "grid_row", "uncertainty_row", "large_rows"):
+        monkeypatch.setattr(module, name, refuse)
+    assert restorer_study(config, folder / "study", folder / "cache") == results
+    with pytest.raises(UserError, match="other values of part"):
+        restorer_study(dataclasses.replace(config, part="test"), folder / "study", folder / "cache")
+
+
+def test_charts_and_tables_are_written(finished, tmp_path):
+    _, _, results = finished
+    write_restorer(results, tmp_path)
+    text = (tmp_path / "tables.md").read_text()
+    assert len(re.findall(r"^\| .*Wiener network", text, re.MULTILINE)) == 3 + 4
+    for row in results["restoration"][2::3]:
+        assert f"{row['limit_mse'] / row['mse']:.2f}" in text
+    for name in ("grid.png", "told.png", "spectrum.png"):
+        assert (tmp_path / "figures" / name).stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("change", [{"noise": 0.0}, {"subset": 0}, {"images": -1}, {"seed": -1}])
+def test_impossible_settings_are_refused(change):
+    with pytest.raises(UserError, match=f"{next(iter(change))}|subset and images"):
+        RestorerStudyConfig(**change)
+
+
+def test_rings_are_means_over_equal_frequencies():
+    frequencies = np.hypot(np.arange(64)[:, None] / 128, np.arange(64) / 128)
+    found = ring_means(frequencies)
+    np.testing.assert_allclose(found, (np.arange(RINGS) + 0.5) / (2 * RINGS), atol=0.006)
+    bright = np.ones((64, 64))
+    bright[0, 0] = 1e6  # the mean brightness counts nowhere
+    np.testing.assert_allclose(ring_means(bright), 1)
