@@ -20,7 +20,7 @@ def main() -> None:
     workdir, _ = cli.folders()
     output = Path(OUTPUT.value).expanduser()
     export_wiener_net(workdir, output)
-    print(f"weights: {output}")
+    print(f"weights: {output}; scores by experiments.restorer --config.restorer.path={output}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,10 @@ def main() -> None:
     config = cli.config_of(WienerNetRun, CONFIG)
     workdir, cache = cli.folders()
     train_wiener_net(config, workdir, cache, PARALLEL.value)
-    print(f"trained; scores by: python -m experiments.evaluate --workdir={workdir}")
+    print(
+        f"trained; weights by: python -m experiments.export_restorer --workdir={workdir}"
+        f" --output={workdir / 'restorer.safetensors'}"
+    )
 
 
 if __name__ == "__main__":

@@ -174,8 +174,8 @@ class DegradationRange:
         for field, most in (("max_sigma", 100), ("max_noise", 1), ("width_error", 0.9)):
             if not 1e-3 < getattr(self, field) <= most:
                 raise UserError(
-                    f"degradations.{field} is {getattr(self, field)}: give a number from 0.001 to"
-                    f" {most}"
+                    f"degradations.{field} is {getattr(self, field)}: give a number above 0.001, up"
+                    f" to {most}"
                 )
 
 
@@ -302,18 +302,25 @@ class ControlsConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class RestorerConfig:
+    """The weights of a restorer for all blurs."""
+
+    path: str = ""  # a file of experiments.export_restorer; empty: those that ship with the package
+
+
+@dataclasses.dataclass(frozen=True)
 class RestorerStudyConfig:
     """The restorer for all blurs in many settings: table, wrong blurs, large images."""
 
     seed: int = 0  # of the noise
-    weights: str = ""  # a weights file; empty: those that ship with the package
+    restorer: RestorerConfig = RestorerConfig()
     part: Literal["validation", "test"] = "validation"  # test: once the restorer is finished
     sigmas: tuple[float, ...] = (1.0, 2.0)
     conventions: tuple[Literal["standard", "report"], ...] = ("standard", "report")
     noise: float = 0.01  # in the noisy settings, beside float32 and 8 bits without noise
     subset: int = 96  # images where the table's are not all needed
     data: DataConfig = DataConfig()
-    images: int = 0  # large ones, for which data.size is not wanted; 0: none
+    images: int = 0  # large test images, from `large`; 0: none
     large: DataConfig = DataConfig(size=1024)  # size: of the crops, none is resized
 
     def __post_init__(self):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import math
+import os
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from jxr.errors import UserError
 from jxr.models.functional import Params, abstract, apply, named_leaves
@@ -20,10 +22,13 @@ from jxr.models.state_dicts import read_safetensors
 from jxr.models.wiener_net import WienerNet
 from jxr.optics.checks import check_range
 from jxr.optics.psf import Scalar
-from jxr.restoration.spectra import Kernel
+from jxr.restoration.spectra import Kernel, check_odd, check_symmetric
 from jxr.restoration.wiener_bank import wiener_bank
 
 SHIPPED = "weights/wiener_net.safetensors"
+# The least noise in training, and the mean squared error from which on corrections are trusted in
+# images with less.
+TRAINED_NOISE, FULL_TRUST_MSE = 1e-6, 1e-4
 REMEDY = "give a file that experiments.export_restorer wrote, or none for the shipped weights"
 
 
@@ -73,8 +78,13 @@ class Restorer:
             The restored images in [0, 1], of the shape and dtype of `blurred`.
 
         Raises:
-            ValueError: a number out of its range, or see `wiener`.
+            ValueError: images of another dtype, a number out of its range, or a kernel that is even
+                in size or not symmetric.
         """
+        if blurred.dtype not in (jnp.float32, jnp.float64):
+            raise ValueError(f"blurred must be float32 or float64 in [0, 1], not {blurred.dtype}")
+        check_odd(kernel)
+        check_symmetric(kernel)
         for name, value in (
             ("noise", noise),
             ("quantisation", quantisation),
@@ -109,8 +119,12 @@ def _restore(
     correction = apply(
         graphdef, params, bank.inputs.astype(jnp.float32), conditions.astype(jnp.float32)
     )
-    restored = bank.best + bank.error_std * correction.astype(bank.best.dtype)
-    return jnp.clip(restored, 0, 1).reshape(shape)
+    # Where there is less noise than in training, corrections of small errors did harm on validation
+    # images; they count in proportion to the error that is expected.
+    silent = noise**2 + quantisation**2 / 12 < TRAINED_NOISE**2
+    trust = jnp.where(silent, jnp.minimum(bank.error_std**2 / FULL_TRUST_MSE, 1), 1)
+    restored = bank.best + trust * bank.error_std * correction
+    return jnp.clip(restored, 0, 1).reshape(shape).astype(blurred.dtype)
 
 
 def load_restorer(path: str | Path | None = None) -> Restorer:
@@ -126,16 +140,16 @@ def load_restorer(path: str | Path | None = None) -> Restorer:
     file = Path(name).expanduser()
     if not file.is_file():
         raise UserError(f"no weights file {file}: {REMEDY}")
-    tensors = read_safetensors(file)
+    tensors = read_safetensors(file, REMEDY)
     if "first/bias" not in tensors:
         raise UserError(f"{file} holds no restorer (first/bias is missing): {REMEDY}")
-    width = tensors["first/bias"].shape[0]
+    width = math.prod(tensors["first/bias"].shape)
     blocks = sum(name.endswith("/conv1/bias") for name in tensors)
     graphdef, template = abstract(
         lambda key: WienerNet(width=width, blocks=blocks, rngs=nnx.Rngs(params=key))
     )
-    wanted = {name: leaf.shape for name, leaf in named_leaves(template).items()}
-    found = {name: tensor.shape for name, tensor in tensors.items()}
+    wanted = {name: (leaf.shape, "float32") for name, leaf in named_leaves(template).items()}
+    found = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
     for name in sorted(wanted | found):
         if wanted.get(name) != found.get(name):
             raise UserError(
@@ -146,11 +160,25 @@ def load_restorer(path: str | Path | None = None) -> Restorer:
     return Restorer(graphdef, nested(values))
 
 
-def save_restorer(params: Params, path: Path) -> None:
-    """Writes the parameters of a `WienerNet` as safetensors, which hold numbers and no code."""
+def save_restorer(params: Params, path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Writes the parameters of a `WienerNet` as safetensors, which hold numbers and no code.
+
+    Args:
+        params: the parameters.
+        path: the file; one that is there is replaced when the new one is complete.
+        metadata: texts to keep in the file, such as the config of the training.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
     leaves = {name: np.asarray(leaf) for name, leaf in named_leaves(params).items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(leaves, path)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(save(leaves, metadata))
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot write here ({error.strerror})") from error
 
 
 def nested(leaves: dict[str, Any]) -> Params:

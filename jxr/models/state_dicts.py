@@ -31,17 +31,17 @@ class StoredTensor(NamedTuple):
 
 
 @contextmanager
-def readable(path: Path, kind: str) -> Iterator[None]:
+def readable(path: Path, kind: str, remedy: str = REMEDY) -> Iterator[None]:
     """Turns every error of a reader into one line: damaged files fail in all kinds of ways."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{path} is not a readable {kind} file: {REMEDY}") from error
+        raise UserError(f"{path} is not a readable {kind} file: {remedy}") from error
 
 
-def read_safetensors(path: Path) -> dict[str, StoredTensor]:
+def read_safetensors(path: Path, remedy: str = REMEDY) -> dict[str, StoredTensor]:
     """Returns the tensors of a safetensors file by name.
 
     Raises:
@@ -50,13 +50,13 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
 
     def reader(name: str) -> Callable[[], np.ndarray]:
         def read() -> np.ndarray:
-            with readable(path, "safetensors"), safe_open(path, framework="numpy") as file:
+            with readable(path, "safetensors", remedy), safe_open(path, framework="numpy") as file:
                 return file.get_tensor(name)
 
         return read
 
     tensors = {}
-    with readable(path, "safetensors"), safe_open(path, framework="numpy") as file:
+    with readable(path, "safetensors", remedy), safe_open(path, framework="numpy") as file:
         for name in file.keys():  # noqa: SIM118, it is no dictionary
             part = file.get_slice(name)
             dtype = {"F32": "float32", "F16": "float16"}.get(part.get_dtype(), part.get_dtype())

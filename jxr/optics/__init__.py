@@ -73,6 +73,7 @@ from jxr.optics.operators import (
 from jxr.optics.psf import (
     Convention,
     Sampling,
+    cut_profile,
     effective_sigma,
     gaussian_profile,
     gaussian_psf,
@@ -124,6 +125,7 @@ __all__ = [
     "choose_rank",
     "choose_tile",
     "compose",
+    "cut_profile",
     "degrade",
     "dense_blur",
     "detect",

@@ -4,6 +4,7 @@ import math
 from typing import Literal, get_args
 
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import erfc
 from jaxtyping import Array, Float
 
@@ -99,6 +100,23 @@ def gaussian_profile(
         scale = std * math.sqrt(2.0)
         weights = erfc((distance - 0.5) / scale) - erfc((distance + 0.5) / scale)
     return weights / weights.sum()
+
+
+def cut_profile(profile: Float[Array, " size"], std: Scalar) -> Float[Array, " size"]:
+    """Cuts a kernel off at four standard deviations, as `kernel_radius` does; of unit sum again.
+
+    For kernels of one static size whose width is traced: they equal those of their own radius.
+
+    Args:
+        profile: the one-dimensional kernel, odd in size.
+        std: its standard deviation in pixels; may be traced.
+
+    Returns:
+        The kernel with zeros beyond max(1, ceil(4 std)) pixels.
+    """
+    offsets = np.abs(np.arange(profile.size) - profile.size // 2)
+    kept = jnp.where(offsets <= jnp.maximum(1, jnp.ceil(4 * std)), profile, 0)
+    return kept / kept.sum()
 
 
 def gaussian_psf(

@@ -10,7 +10,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 # Okabe and Ito's palette keeps apart for the colour-blind; shapes and dashes say the same again.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SHAPES = ("o", "s", "^", "v", "P", "X")
-DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
+DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 1)))
 REPORT: Mapping[str, Any] = {"marker": "D", "mfc": "none", "mec": "#555555", "ls": "none"}
 
 INK = "#1b1f24"

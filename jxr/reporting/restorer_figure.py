@@ -18,8 +18,8 @@ def grid_figure(rows: Sequence[Row]) -> Figure:
         rows: `grid` of results.json.
 
     Returns:
-        One panel; 1 is the linear limit. Without blur and noise there is nothing to restore, and
-        no limit: such points are left out.
+        One panel; 1 is the linear limit. Points without blur are left out: 8 bits of images of 8
+        bits are the image itself, which no ratio does justice.
     """
     figure = new_figure(6.4, 3.6)
     axes = figure.subplots()
@@ -28,7 +28,7 @@ def grid_figure(rows: Sequence[Row]) -> Figure:
         points = [
             (row["sigma"], row["limit_mse"] / row["mse_wiener_net"])
             for row in rows
-            if input_of(row) == kind and row["mse_wiener_net"] > 0
+            if input_of(row) == kind and row["sigma"] > 0
         ]
         axes.plot(
             *zip(*points, strict=True), label=kind, color=COLOURS[i], marker=SHAPES[i], ls=DASHES[i]

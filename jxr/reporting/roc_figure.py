@@ -22,6 +22,7 @@ QUESTIONS = {
         ("original", "blurred", None),
         ("original", "recovered", "unet"),
         ("original", "recovered", "wiener"),
+        ("original", "recovered", "wiener_net"),
     ),
 }
 STYLES = {key: i for i, key in enumerate(dict.fromkeys(sum(QUESTIONS.values(), ())))}

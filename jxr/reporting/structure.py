@@ -114,6 +114,8 @@ def restorer_lines(key: str, config: Mapping[str, Any]) -> list[str]:
         return [name(key), f"{unet['width']} to {last:,} channels", f"trained on {crop}"]
     if key == "wiener":
         return [name(key), "knows the kernel;", "one ratio from validation"]
+    if key == "wiener_net":
+        return [name(key), "knows kernel and noise;", "shipped weights"]
     return [name(key)]
 
 

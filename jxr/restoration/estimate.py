@@ -10,7 +10,7 @@ from jax.scipy.fft import dctn
 from jaxtyping import Array, Float
 
 from jxr.optics.checks import check_range
-from jxr.optics.psf import Sampling, gaussian_profile, kernel_radius
+from jxr.optics.psf import Sampling, cut_profile, gaussian_profile, kernel_radius
 from jxr.restoration.spectra import transfer_function
 
 # High-pass filter of Daubechies' wavelet with two vanishing moments: blind to linear slopes.
@@ -118,7 +118,7 @@ def estimate_blur_sigma(
     radius = kernel_radius(largest)
 
     def model(sigma):
-        profile = _cut(gaussian_profile(sigma, radius=radius, sampling=sampling), sigma)
+        profile = cut_profile(gaussian_profile(sigma, radius=radius, sampling=sampling), sigma)
         return ring_means(base * transfer_function(profile, height, width) ** 2)
 
     # One width at a time: all of them at once would hold eighty images.
@@ -145,13 +145,6 @@ def _rings(height, width):
     counts = np.bincount(rings.ravel(), minlength=count)
     log_frequency = np.log(np.bincount(rings.ravel(), frequency.ravel()) / counts)
     return rings, counts, log_frequency - log_frequency.mean()
-
-
-def _cut(profile, sigma):
-    """The profile as `kernel_radius` cuts it for this width, not for the largest one."""
-    offsets = np.abs(np.arange(profile.size) - profile.size // 2)
-    kept = jnp.where(offsets <= jnp.maximum(1, jnp.ceil(4 * sigma)), profile, 0)
-    return kept / kept.sum()
 
 
 def _misfit(observed, model, *, weights, tilt):

@@ -35,6 +35,7 @@ COMPARED = (
     (("original", "original", None), ("original", "recovered", "unet")),
     (("original", "blurred", None), ("original", "recovered", "unet")),
     (("original", "original", None), ("original", "recovered", "wiener")),
+    (("original", "original", None), ("original", "recovered", "wiener_net")),
 )
 
 

@@ -49,8 +49,8 @@ def field_images(config: FieldConfig) -> FieldImages:
     rest = np.random.default_rng(config.seed).permutation(rest).tolist()
     seen: set[str] = set()
     size = config.data.size
-    tuning = _take(_large(images, rest, size, seen), config.tuning_images)
-    scored = _take(_large(images, [*test, *rest], size, seen), config.images)
+    tuning = take(large_crops(images, rest, size, seen), config.tuning_images)
+    scored = take(large_crops(images, [*test, *rest], size, seen), config.images)
     if len(tuning) < config.tuning_images or len(scored) < config.images:
         raise UserError(
             f"only {len(tuning)} + {len(scored)} images of different patients have {size} pixels a"
@@ -69,7 +69,7 @@ def field_images(config: FieldConfig) -> FieldImages:
     )
 
 
-def _large(
+def large_crops(
     images: ImageSet, rows: Sequence[int], size: int, seen: set[str]
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yields row and crop of images that are large enough, of patients not yet seen."""
@@ -91,5 +91,6 @@ def middle(
     return image[top : top + size, left : left + size]
 
 
-def _take(items: Iterator[tuple[int, np.ndarray]], count: int) -> list[tuple[int, np.ndarray]]:
+def take(items: Iterator[tuple[int, np.ndarray]], count: int) -> list[tuple[int, np.ndarray]]:
+    """Returns the first items, at most `count`."""
     return [item for _, item in zip(range(count), items, strict=False)]

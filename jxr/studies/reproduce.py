@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jxr.config import ReproduceConfig
+from jxr.models import load_restorer
 from jxr.studies.binary_tasks import BinaryTask, binary_task, default_tasks, examples
 from jxr.studies.classification_stage import classification_stage
 from jxr.studies.dataset import Dataset, load_dataset
@@ -41,7 +42,11 @@ def reproduce(
     dataset = load_dataset(config.data, cache)
     tasks = binary_tasks(config, dataset)
     backbone = load_backbone(config.weights)
-    fingerprints = {"data": dataset.fingerprint, "weights": backbone.fingerprint}
+    fingerprints = {
+        "data": dataset.fingerprint,
+        "weights": backbone.fingerprint,
+        "restorer": load_restorer().fingerprint,
+    }
     claim(workdir, config, **fingerprints)
     stages = Stages(workdir / "stages")
 

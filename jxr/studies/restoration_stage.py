@@ -1,4 +1,4 @@
-"""The restoration part of the report: a U-Net and a Wiener filter for each blur setting."""
+"""The restoration part of the report: what each restorer makes of each blur setting."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 from absl import logging
 
 from jxr.config import BlurConfig, ReproduceConfig, RestorerRun
+from jxr.models import load_restorer
 from jxr.studies.dataset import Dataset
 from jxr.studies.restorers import (
     degraded_images,
@@ -17,9 +18,10 @@ from jxr.studies.restorers import (
     unet_recipe,
     wiener_restorer,
 )
+from jxr.studies.wiener_nets import restored_by_net
 from jxr.training.parallel import Parallel
 
-RESTORERS = ("unet", "wiener")
+RESTORERS = ("unet", "wiener", "wiener_net")
 EXAMPLES = "examples.npz"
 
 
@@ -31,14 +33,15 @@ def blur_name(blur: BlurConfig) -> str:
 def restoration_stage(
     config: ReproduceConfig, blur: BlurConfig, dataset: Dataset, workdir: Path, parallel: Parallel
 ) -> list[dict[str, Any]]:
-    """Trains the U-Net of one blur setting and scores it, the Wiener filter and doing nothing."""
+    """Trains the U-Net of one blur setting and scores it, all others and doing nothing."""
     run = RestorerRun(seed=config.restorer_seed, data=config.data, blur=blur, unet=config.unet)
     directory = workdir / "restorers" / blur_name(blur)
     train_unet(run, dataset, directory, f"unet {blur_name(blur)}", parallel)
     originals = np.asarray(dataset.images[dataset.test])
     blurred = degraded_images(originals, dataset.test, blur, config.restorer_seed)
     rows = [restoration_row("none", "none", blur, originals, blurred)]
-    for name, recipe in (("wiener", "flat"), ("unet", unet_recipe(config.unet))):
+    recipes = {"unet": unet_recipe(config.unet), "wiener": "flat", "wiener_net": "shipped"}
+    for name, recipe in recipes.items():
         restored = restore(name, config, blur, dataset, workdir, blurred)
         rows.append(restoration_row(name, recipe, blur, originals, restored))
         logging.info("%s, %s: MSE %.4g", name, blur_name(blur), rows[-1]["mse"])
@@ -54,6 +57,8 @@ def restore(
     blurred: np.ndarray,
 ) -> np.ndarray:
     """Returns the blurred images restored by the restorer `name` of this blur setting."""
+    if name == "wiener_net":
+        return restored_by_net(load_restorer(), blurred, blur)
     if name == "wiener":
         restorer = wiener_restorer(blur, dataset, config.restorer_seed)
     else:

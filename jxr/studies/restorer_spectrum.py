@@ -16,10 +16,13 @@ from jxr.models import Restorer
 from jxr.restoration.spectra import transfer_function
 from jxr.restoration.wiener_bank import radial_frequencies
 from jxr.studies.dataset import Dataset
-from jxr.studies.restorers import degraded_images, kernel_of
+from jxr.studies.field_clinical import EIGHT_BIT_MSE
+from jxr.studies.restorers import degraded_images, kernel_of, setting_of
 from jxr.studies.wiener_nets import linear_estimates, restored_by_net
 
-RINGS = 32  # equally wide, up to Nyquist along an axis; the corners beyond are left out
+# Equally wide, up to Nyquist along an axis; the corners beyond are left out. Small images have
+# fewer, so that none is empty.
+RINGS = 32
 
 
 def spectrum_row(
@@ -37,12 +40,9 @@ def spectrum_row(
     x = cosines(originals)
     signal = ring_means((x**2).mean(axis=0))
     row: dict[str, Any] = {
-        "sigma": blur.sigma,
-        "convention": blur.convention,
-        "noise": blur.noise,
-        "input_precision": blur.input_precision,
+        **setting_of(blur),
         "n": len(rows),
-        "frequency": ((np.arange(RINGS) + 0.5) / (2 * RINGS)).tolist(),
+        "frequency": ((np.arange(len(signal)) + 0.5) / (2 * len(signal))).tolist(),
         "signal": signal.tolist(),
         "methods": {},
     }
@@ -59,7 +59,7 @@ def spectrum_row(
             "coherence": (cross**2 / (signal * power)).tolist(),
         }
     d = np.asarray(transfer_function(jnp.asarray(kernel_of(blur, "device")), *x.shape[1:]))
-    white = blur.noise**2 + (1 / 255) ** 2 / 12 * (blur.input_precision == "8bit")
+    white = blur.noise**2 + EIGHT_BIT_MSE * (blur.input_precision == "8bit")
     drowned = np.flatnonzero(ring_means(d.astype(float) ** 2) * signal < white)
     row["band"] = row["frequency"][drowned[0]] if drowned.size else None
     return row
@@ -72,8 +72,8 @@ def cosines(images: Float[np.ndarray, "n height width 1"]) -> Float64[np.ndarray
 
 def ring_means(spectrum: Float[np.ndarray, "height width"]) -> Float64[np.ndarray, " rings"]:
     """Returns the mean of a spectrum over rings of equal frequency, without the mean brightness."""
-    ring = (radial_frequencies(*spectrum.shape) * 2 * RINGS).astype(int).ravel()[1:]
+    rings = min(RINGS, min(spectrum.shape) // 2)
+    ring = (radial_frequencies(*spectrum.shape) * 2 * rings).astype(int).ravel()[1:]
     values = spectrum.ravel()[1:]
-    inside = ring < RINGS
-    total = np.bincount(ring[inside], values[inside], RINGS)
-    return total / np.maximum(np.bincount(ring[inside], minlength=RINGS), 1)
+    inside = ring < rings
+    return np.bincount(ring[inside], values[inside]) / np.bincount(ring[inside])

@@ -14,13 +14,14 @@ from absl import logging
 from jaxtyping import Int
 
 from jxr.config import BlurConfig, RestorerStudyConfig
+from jxr.errors import UserError
 from jxr.evaluation import calibrate, coverage, error_map, mse
 from jxr.models import Restorer, load_restorer
 from jxr.restoration.spectra import transfer_function
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.measured_spectra import filter_error, moments
 from jxr.studies.restoration_table import setting_name, settings
-from jxr.studies.restorer_large import large_rows
+from jxr.studies.restorer_large import large_images, large_rows
 from jxr.studies.restorer_spectrum import spectrum_row
 from jxr.studies.restorers import (
     Images,
@@ -29,6 +30,7 @@ from jxr.studies.restorers import (
     host_float64,
     kernel_of,
     restoration_row,
+    setting_of,
     spread,
 )
 from jxr.studies.wiener_nets import linear_estimates, restored_by_net
@@ -56,12 +58,16 @@ def restorer_study(config: RestorerStudyConfig, workdir: Path, cache: Path) -> d
     Raises:
         UserError: a mistake in the config, the images or the weights.
     """
-    restorer = load_restorer(config.weights or None)
+    restorer = load_restorer(config.restorer.path or None)
     dataset = load_dataset(config.data, cache)
     blurs = settings(config.sigmas, config.conventions, config.noise)
-    for blur in (*blurs, BlurConfig(sigma=max(GRID_SIGMAS))):
+    for blur in blurs:
         check_blur(blur, config.data.size)
-    claim(workdir, config, data=dataset.fingerprint, weights=restorer.fingerprint)
+    fingerprints = {"data": dataset.fingerprint, "restorer": restorer.fingerprint}
+    large = large_images(config)
+    if large:
+        fingerprints["large"] = large.fingerprint
+    claim(workdir, config, **fingerprints)
     stages = Stages(workdir / "stages")
     rows = dataset.part(config.part)
     some = spread(rows, config.subset)
@@ -101,18 +107,18 @@ def restorer_study(config: RestorerStudyConfig, workdir: Path, cache: Path) -> d
         for blur in blurs
         if blur.noise or blur.input_precision == "8bit"
     ]
-    large = stages.run("large", partial(large_rows, restorer, config)) if config.images else []
     notes = [*dataset.notes, f"scored on {config.part} images"]
+    enlarged = (
+        stages.run("large", partial(large_rows, restorer, large, config.seed)) if large else []
+    )
     results = {
-        "provenance": study_provenance(
-            config, stages, notes, data=dataset.fingerprint, weights=restorer.fingerprint
-        ),
+        "provenance": study_provenance(config, stages, notes, **fingerprints),
         "restoration": restoration,
         "told": told,
         "spectra": spectra,
         "grid": grid,
         "uncertainty": uncertainty,
-        "large": large,
+        "large": enlarged,
     }
     write_json(workdir / "results.json", results)
     return results
@@ -149,7 +155,7 @@ def table_rows(
 def limit_error(
     dataset: Dataset, rows: Int[np.ndarray, " n"], blur: BlurConfig, seed: int
 ) -> float:
-    """Returns the mean squared error of the best linear filter for these very images."""
+    """Returns the mean squared error of the Wiener filter with the spectra of these very images."""
     profile = kernel_of(blur, "device")
     with host_float64():
         d = np.asarray(transfer_function(jnp.asarray(profile), *dataset.images.shape[1:3]))
@@ -174,7 +180,7 @@ def told_rows(
 
     return [
         {
-            **describe(blur),
+            **setting_of(blur),
             "n": len(rows),
             "told": told,
             "mse_blurred": float(mse(originals, blurred).mean()),
@@ -197,7 +203,7 @@ def grid_row(
     originals = np.asarray(dataset.images[rows])
     blurred = degraded_images(originals, rows, blur, seed)
     return {
-        **describe(blur),
+        **setting_of(blur),
         "n": len(rows),
         "mse_blurred": float(mse(originals, blurred).mean()),
         "mse_wiener_net": float(mse(originals, restored_by_net(restorer, blurred, blur)).mean()),
@@ -210,11 +216,19 @@ def uncertainty_row(
 ) -> dict[str, Any]:
     """Returns how many pixels the bounds of `jxr.evaluation` cover, and how wide they are.
 
-    They are calibrated on validation images; where these are scored, on every other one of them.
+    They are calibrated on validation images; where these are scored, on those of every other
+    patient.
+
+    Raises:
+        UserError: there is one validation patient only.
     """
     known, scored = dataset.validation, dataset.part(config.part)
     if config.part == "validation":
-        known, scored = known[::2], known[1::2]
+        patients = np.array([dataset.records[row].patient for row in known])
+        first = np.isin(patients, np.unique(patients)[::2])
+        known, scored = known[first], known[~first]
+        if not len(scored):
+            raise UserError("only one validation patient: raise data.validation_fraction")
     known, scored = spread(known, config.subset), spread(scored, config.subset)
 
     def pair(rows: Int[np.ndarray, " n"]) -> tuple[Images, Images]:
@@ -227,7 +241,7 @@ def uncertainty_row(
     covered = coverage(bound, restored, originals)
     bounds = error_map(bound, restored)
     return {
-        **describe(blur),
+        **setting_of(blur),
         "n": len(scored),
         "calibrated_on": len(known),
         "level": bound.level,
@@ -236,14 +250,4 @@ def uncertainty_row(
         "mean_bound": float(bounds.mean()),
         "narrowest_bound": float(bound.bounds.min()),
         "widest_bound": float(bound.bounds.max()),
-    }
-
-
-def describe(blur: BlurConfig) -> dict[str, Any]:
-    """Returns what of a setting differs between rows."""
-    return {
-        "sigma": blur.sigma,
-        "convention": blur.convention,
-        "noise": blur.noise,
-        "input_precision": blur.input_precision,
     }

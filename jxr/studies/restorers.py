@@ -187,10 +187,20 @@ def in_batches(
     """Returns `function` of the arrays, done in batches of one size along their first axis."""
     arrays = {str(number): array for number, array in enumerate((images, *others))}
     results = []
-    for batch in eval_batches(arrays, batch_size=BATCH):
+    for batch in eval_batches(arrays, batch_size=min(BATCH, len(images))):
         result = np.asarray(function(*(batch[name] for name in arrays)))
         results.append(result[batch["mask"] > 0])
     return np.concatenate(results)
+
+
+def setting_of(blur: BlurConfig) -> dict[str, Any]:
+    """Returns what of a blur setting differs between rows of a study."""
+    return {
+        "sigma": blur.sigma,
+        "convention": blur.convention,
+        "noise": blur.noise,
+        "input_precision": blur.input_precision,
+    }
 
 
 def restoration_row(

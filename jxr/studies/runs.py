@@ -91,6 +91,11 @@ def evaluate(workdir: Path, cache: Path, part: str) -> dict[str, Any]:
         raise UserError(f"{workdir}: no run here (config.json is missing): train first")
     values = json.loads(path.read_text())
     values.pop("fingerprints")
+    if "net" in values:
+        raise UserError(
+            f"{workdir} holds a restorer for all blurs: export it by experiments.export_restorer"
+            " and score it by experiments.restorer"
+        )
     if "sigmas" in values:
         raise UserError(f"{workdir} holds the whole report: its scores are in results.json")
     if "head" in values:

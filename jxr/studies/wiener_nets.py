@@ -17,6 +17,8 @@ from jxr.config_dict import from_config_dict
 from jxr.data import batches
 from jxr.errors import UserError
 from jxr.models import Restorer, abstract, save_restorer
+from jxr.optics import kernel_radius
+from jxr.provenance import provenance
 from jxr.restoration.wiener_bank import radial_log_power, wiener_bank
 from jxr.studies.dataset import load_dataset
 from jxr.studies.measured_spectra import signal_spectrum
@@ -36,6 +38,12 @@ def train_wiener_net(
     Raises:
         UserError: a mistake in the config or the images.
     """
+    widest = run.degradations.max_sigma * (1 + run.degradations.width_error)
+    if kernel_radius(widest) > run.data.size:
+        raise UserError(
+            f"degradations.max_sigma {run.degradations.max_sigma:g} needs a kernel larger than the"
+            f" image's {run.data.size} pixels: lower it, or raise data.size"
+        )
     if run.net.crop > run.data.size:
         raise UserError(f"net.crop {run.net.crop} is more than data.size {run.data.size}: lower it")
     dataset = load_dataset(run.data, cache)
@@ -69,10 +77,16 @@ def export_wiener_net(workdir: Path, output: Path) -> None:
     if not path.exists():
         raise UserError(f"{workdir}: no run here (config.json is missing): train first")
     values = json.loads(path.read_text())
-    values.pop("fingerprints")
+    if "net" not in values:
+        raise UserError(
+            f"{workdir}: no run of a restorer for all blurs: train_wiener_net makes one"
+        )
+    data = values.pop("fingerprints")["data"]
     run = from_config_dict(WienerNetRun, values)
     _, template = abstract(build_wiener_net(run.net))
-    save_restorer(load_params(workdir / "checkpoints", template), output)
+    origin = provenance(run, data=data)
+    metadata = {key: json.dumps(origin[key]) for key in ("config", "fingerprints", "versions")}
+    save_restorer(load_params(workdir / "checkpoints", template), output, metadata)
 
 
 def restored_by_net(

@@ -12,7 +12,14 @@ from jxr import rng
 from jxr.config import DegradationRange, WienerNetConfig
 from jxr.models import abstract, apply, split
 from jxr.models.wiener_net import WienerNet
-from jxr.optics import add_gaussian_noise, blur_separable, gaussian_profile, kernel_radius, quantise
+from jxr.optics import (
+    add_gaussian_noise,
+    blur_separable,
+    cut_profile,
+    gaussian_profile,
+    kernel_radius,
+    quantise,
+)
 from jxr.restoration.wiener_bank import wiener_bank
 from jxr.training.step import Batch, Params, Task
 from jxr.training.tasks import random_crop
@@ -128,7 +135,4 @@ def observe(
 def profile(sigma: Float[Array, ""], ranges: DegradationRange) -> Float[Array, " size"]:
     """Returns the Gaussian cut off at four standard deviations, as `kernel_radius` does."""
     radius = kernel_radius(ranges.max_sigma * (1 + ranges.width_error))
-    weights = gaussian_profile(sigma, radius=radius)
-    inside = jnp.abs(jnp.arange(-radius, radius + 1)) <= jnp.maximum(1, jnp.ceil(4 * sigma))
-    weights = jnp.where(inside, weights, 0.0)
-    return weights / weights.sum()
+    return cut_profile(gaussian_profile(sigma, radius=radius), sigma)

@@ -11,6 +11,7 @@ ARMS = [
     ("original", "blurred", None),
     ("original", "recovered", "unet"),
     ("original", "recovered", "wiener"),
+    ("original", "recovered", "wiener_net"),
     ("blurred", "original", None),
 ]
 

@@ -38,8 +38,8 @@ def test_results_hold_every_row_of_the_contract(finished):
     _, folder, results = finished
     assert json.loads((folder / "run" / "results.json").read_text()) == results
     classification = results["classification"]
-    # Two tasks, two training sets; original, blurred, and recovered by two restorers.
-    assert len(classification) == 2 * 2 * 4
+    # Two tasks, two training sets; original, blurred, and recovered by three restorers.
+    assert len(classification) == 2 * 2 * 5
     for row in classification:
         assert row["recipe"] == "random-head8-dropout0.5-epochs2"  # not the report's
         assert set(row) == CLASSIFICATION_KEYS
@@ -50,30 +50,31 @@ def test_results_hold_every_row_of_the_contract(finished):
         assert (row["restorer"] is not None) == (row["test_on"] == "recovered")
     assert len({tuple(map(str, row.values())) for row in classification}) == len(classification)
     restoration = results["restoration"]
-    assert len(restoration) == 4 * 3
+    assert len(restoration) == 4 * 4
     for row in restoration:
         assert set(row) == RESTORATION_KEYS
         assert row["n"] == 18
         assert row["mse"] > 0
-    assert {row["method"] for row in restoration} == {"none", "wiener", "unet"}
-    assert len(results["roc"]) == 2 * 2 * 4 * 2
-    assert len(results["roc_band"]) == 2 * 2 * 4
-    assert len(results["paired"]) == 2 * 5 * 2
+    assert {row["method"] for row in restoration} == {"none", "wiener", "unet", "wiener_net"}
+    assert len(results["roc"]) == 2 * 2 * 5 * 2
+    assert len(results["roc_band"]) == 2 * 2 * 5
+    assert len(results["paired"]) == 2 * 6 * 2
 
 
-def test_wiener_restores_better_than_nothing(finished):
+def test_wiener_and_the_shipped_network_restore_better_than_nothing(finished):
     _, _, results = finished
     error = {(r["method"], r["sigma"], r["convention"]): r["mse"] for r in results["restoration"]}
     for sigma in (1.0, 2.0):
         for convention in ("standard", "report"):
-            assert error["wiener", sigma, convention] < error["none", sigma, convention]
+            for method in ("wiener", "wiener_net"):
+                assert error[method, sigma, convention] < error["none", sigma, convention]
 
 
 def test_provenance_says_where_the_numbers_come_from(finished):
     _, folder, results = finished
     origin = results["provenance"]
     assert {"python", "jax", "flax"} <= set(origin["versions"])
-    assert set(origin["fingerprints"]) == {"data", "weights"}
+    assert set(origin["fingerprints"]) == {"data", "weights", "restorer"}
     assert origin["config"]["data"]["path"] == "images0"
     assert {"heads", "features-original", "classification"} <= set(origin["stage_seconds"])
     assert set(origin["stage_commits"]) == {
@@ -128,7 +129,7 @@ def test_own_classes_from_a_csv_file_run_through_unchanged(tmp_path):
     results = reproduce(config, tmp_path / "run", tmp_path / "cache")
     tasks = {row["task"]: row["n"] for row in results["classification"]}
     assert tasks == {"normal_vs_rest": 18, "rest_vs_covid": 18, "rest_vs_tb": 18}
-    assert len(results["classification"]) == 3 * 2 * 4
+    assert len(results["classification"]) == 3 * 2 * 5
     # Covid is of middle brightness, which blur keeps, and tb and normal are the ends.
     best = max(r["auc"] for r in results["classification"] if r["task"] == "normal_vs_rest")
     assert best > 0.9
