@@ -1,17 +1,23 @@
 """The network on Wiener estimates against PyTorch, and what a restorer promises."""
 
+import json
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from jxr.data.phantoms import phantom
 from jxr.errors import UserError
 from jxr.models import WienerNet, apply, load_restorer, named_leaves, save_restorer
+from jxr.models import restorer as restorer_module
 from jxr.models.restorer import Restorer
 from jxr.models.wiener_net import depth_to_space, space_to_depth
-from jxr.optics import gaussian_blur, gaussian_profile, gaussian_psf
+from jxr.optics import gaussian_blur, gaussian_profile, gaussian_psf, quantise
 from jxr.restoration.wiener_bank import CONDITIONS, INPUTS, KNOTS, wiener_bank
 from tests.models.test_unet import random_model
 
@@ -146,11 +152,16 @@ def test_weights_survive_the_way_to_the_file_and_back(tmp_path):
     [
         (lambda t: t.pop("first/bias"), r"holds no restorer \(first/bias is missing\)"),
         (lambda t: t.pop("block0/conv2/kernel"), r"'block0/conv2/kernel' is missing"),
-        (lambda t: t.update(more=np.zeros(3, np.float32)), r"'more' is \(3,\), wanted none"),
+        (lambda t: t.update(more=np.zeros(3, np.float32)), r"'more' is .*, wanted none"),
         (
             lambda t: t.update({"last/bias": np.zeros(3, np.float32)}),
-            r"'last/bias' is \(3,\), wanted \(4,\)",
+            r"'last/bias' is \(\(3,\), 'float32'\), wanted \(\(4,\), 'float32'\)",
         ),
+        (
+            lambda t: t.update({"last/bias": np.zeros(4, np.float16)}),
+            r"'last/bias' is \(\(4,\), 'float16'\)",
+        ),
+        (lambda t: t.update({"first/bias": np.zeros((), np.float32)}), r"tensor 'block0"),
     ],
 )
 def test_other_weights_are_refused_by_name(change, message, tmp_path):
@@ -165,8 +176,86 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(UserError, match="no weights file"):
         load_restorer(tmp_path / "none.safetensors")
     (tmp_path / "text.safetensors").write_text("no weights")
-    with pytest.raises(UserError, match=r"text\.safetensors"):
+    with pytest.raises(UserError, match=r"text\.safetensors is not .*export_restorer"):
         load_restorer(tmp_path / "text.safetensors")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write here"):
+        save_restorer(small_restorer().params, tmp_path / "file" / "net.safetensors")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "net.safetensors"
+    path.write_text("the old one")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(UserError, match="No space left"):
+        save_restorer(small_restorer().params, path)
+    assert path.read_text() == "the old one"
+
+
+def test_the_shipped_weights_are_small_and_lower_the_error_of_the_best_linear_estimate():
+    path = Path(restorer_module.__file__).parent / restorer_module.SHIPPED
+    assert path.stat().st_size < 8_000_000
+    with safe_open(path, framework="numpy") as file:
+        assert json.loads(file.metadata()["config"])["net"]["width"] == 64
+    restorer = load_restorer()
+    images = np.stack([phantom(jax.random.key(i), jnp.asarray(i % 3), size=96) for i in range(3)])
+    kernel = gaussian_profile(2.0, radius=8)
+    blurred = quantise(gaussian_blur(jnp.asarray(images), 2.0, radius=8))
+    restored = restorer(blurred, kernel, noise=0.0)
+    bank = wiener_bank(
+        blurred, kernel, restorer.params["log_power"], noise=0.0, quantisation=1 / 255
+    )
+    errors = [np.square(np.asarray(x) - images).mean() for x in (restored, bank.best, blurred)]
+    assert errors[0] < 0.9 * errors[1] < errors[2]
+
+
+def test_below_the_trained_noise_corrections_count_by_the_expected_error():
+    restorer = small_restorer(0.1)
+    images = jnp.asarray(np.random.default_rng(8).random((1, 16, 16, 1)) / 4 + 0.4, jnp.float32)
+    for sigma, noise in ((0.7, 0.9e-6), (0.7, 1.1e-6), (3.0, 0.9e-6)):
+        profile = gaussian_profile(sigma, radius=12)
+        bank = wiener_bank(images, profile, jnp.asarray(LOG_POWER), noise=noise)
+        expected_mse = float(bank.error_std) ** 2
+        trust = 1 if noise > 1e-6 else min(1, expected_mse / 1e-4)
+        assert (trust < 1e-3) == (noise < 1e-6 and sigma < 1)
+        found = restorer(images, profile, noise=noise, quantisation=0.0)
+        correction = apply(restorer.graphdef, restorer.params, bank.inputs, bank.conditions[None])
+        expected = np.clip(bank.best + trust * bank.error_std * correction, 0, 1)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_an_uncertain_width_and_another_spectrum_reach_the_estimates():
+    restorer = small_restorer(0.1)
+    images = jnp.asarray(np.random.default_rng(9).random((1, 16, 16, 1)), jnp.float32)
+    profile, other = gaussian_profile(1.5, radius=6), jnp.asarray(LOG_POWER) - 2
+    bank = wiener_bank(images, profile, other, noise=0.01, width_error=0.1)
+    correction = apply(restorer.graphdef, restorer.params, bank.inputs, bank.conditions[None])
+    expected = np.clip(bank.best + bank.error_std * correction, 0, 1)
+    changed = restorer.with_spectrum(other)
+    found = changed(images, profile, noise=0.01, quantisation=0.0, width_error=0.1)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(found - changed(images, profile, noise=0.01, quantisation=0.0)).max() > 1e-3
+
+
+def test_kernels_and_images_that_will_not_do_are_refused():
+    restorer, images = small_restorer(), jnp.full((1, 8, 8, 1), 0.5)
+    with pytest.raises(ValueError, match="not symmetric"):
+        restorer(images, jnp.array([0.2, 0.5, 0.3]), noise=0.01)
+    with pytest.raises(ValueError, match="pad it to odd sizes"):
+        restorer(images, jnp.array([0.5, 0.5]), noise=0.01)
+    with pytest.raises(ValueError, match="must be float32 or float64"):
+        restorer(images.astype(jnp.float16), gaussian_profile(1.0, radius=4), noise=0.01)
+
+
+def test_float32_images_stay_float32_under_x64():
+    with jax.enable_x64(True):
+        images = jnp.full((1, 8, 8, 1), 0.5, jnp.float32)
+        profile = gaussian_profile(1.0, radius=4).astype(jnp.float32)
+        assert small_restorer()(images, profile, noise=0.01).dtype == jnp.float32
 
 
 @pytest.mark.parametrize("name", ["noise", "quantisation", "width_error"])

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from jxr.optics import effective_sigma, gaussian_profile, gaussian_psf, kernel_radius
+from jxr.optics import (
+    cut_profile,
+    effective_sigma,
+    gaussian_profile,
+    gaussian_psf,
+    kernel_radius,
+)
 
 SETTINGS = [(c, s) for c in ("standard", "report") for s in ("point", "integrated")]
 
@@ -114,3 +120,13 @@ def test_kernel_radius_refuses_impossible_widths(sigma):
 def test_profile_refuses_a_negative_radius():
     with pytest.raises(ValueError, match="radius"):
         gaussian_profile(1.0, radius=-1)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.2, 0.7, 1.25, 3.0])
+def test_a_cut_profile_equals_that_of_its_own_radius(sigma):
+    wide = gaussian_profile(sigma, radius=20)
+    found = jax.jit(cut_profile)(wide, jnp.asarray(sigma))
+    radius = kernel_radius(sigma)
+    expected = np.pad(closed_form(max(sigma, 0.01), radius, "standard", "point"), 20 - radius)
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+    assert np.count_nonzero(found) <= 2 * radius + 1

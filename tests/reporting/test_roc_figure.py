@@ -24,8 +24,8 @@ def test_a_panel_for_each_task_and_question_and_a_line_for_each_seed():
         "Bacterial vs viral\ntrained and tested on the same kind",
         "Bacterial vs viral\ntrained on original images",
     ]
-    # Two seeds of two and of four classifiers; blurred on original is left out.
-    assert [len(curves(axes)) for axes in figure.axes] == [4, 8, 4, 8]
+    # Two seeds of two and of five classifiers; blurred on original is left out.
+    assert [len(curves(axes)) for axes in figure.axes] == [4, 10, 4, 10]
 
 
 @pytest.mark.parametrize("seeds", [1, 3])

@@ -4,26 +4,31 @@ import dataclasses
 import json
 import re
 
+import jax
 import numpy as np
 import pytest
 from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
 
-from jxr.config import BlurConfig, DataConfig, RestorerStudyConfig
+from jxr.config import BlurConfig, DataConfig, DegradationRange, RestorerConfig, RestorerStudyConfig
 from jxr.errors import UserError
-from jxr.models import load_restorer
+from jxr.models import abstract, load_restorer
 from jxr.reporting.restorer_figure import write_restorer
 from jxr.studies import restorer_study as module
 from jxr.studies.dataset import load_dataset
+from jxr.studies.restorer_large import large_images
 from jxr.studies.restorer_spectrum import RINGS, ring_means
 from jxr.studies.restorer_study import GRID_INPUTS, TOLD, limit_error, restorer_study
 from jxr.studies.restorers import degraded_images
+from jxr.studies.runs import evaluate
 from jxr.studies.wiener_nets import (
     export_wiener_net,
     linear_estimates,
     restored_by_net,
     train_wiener_net,
 )
+from jxr.training.checkpoints import load_params
+from jxr.training.wiener_net_task import build_wiener_net
 from ml_collections_configs import restorer_study as configs
 from ml_collections_configs.wiener_net import RUNS
 from tests.tiny import tiny
@@ -45,7 +50,8 @@ def trained(tiny_images, tmp_path_factory):
 def finished(tiny_images, trained):
     config = dataclasses.replace(
         configs.RUNS["kermany"],
-        weights=str(trained / "net.safetensors"),
+        restorer=RestorerConfig(str(trained / "net.safetensors")),
+        part="test",
         sigmas=(1.0,),
         conventions=("standard",),
         subset=6,
@@ -59,7 +65,7 @@ def finished(tiny_images, trained):
     return config, trained, results
 
 
-def test_a_resumed_run_is_refused_with_another_config(trained, tiny_images):
+def test_mistakes_around_training_are_named(trained, finished, tiny_images):
     run = tiny(RUNS["kermany"], tiny_images)
     other = dataclasses.replace(run, net=dataclasses.replace(run.net, width=8))
     with pytest.raises(UserError, match=r"other values of net\.width"):
@@ -67,12 +73,23 @@ def test_a_resumed_run_is_refused_with_another_config(trained, tiny_images):
     large = dataclasses.replace(run, net=dataclasses.replace(run.net, crop=64))
     with pytest.raises(UserError, match=r"net\.crop 64 is more than data\.size 32"):
         train_wiener_net(large, trained / "other", trained / "cache")
+    wide = dataclasses.replace(run, degradations=DegradationRange(max_sigma=20.0))
+    with pytest.raises(UserError, match=r"degradations\.max_sigma 20 needs a kernel larger"):
+        train_wiener_net(wide, trained / "other", trained / "cache")
+    with pytest.raises(UserError, match="export it by"):
+        evaluate(trained / "kermany", trained / "cache", "validation")
+    with pytest.raises(UserError, match="no run of a restorer"):
+        export_wiener_net(trained / "study", trained / "none.safetensors")
     with pytest.raises(UserError, match="train first"):
         export_wiener_net(trained / "nothing", trained / "none.safetensors")
 
 
 def test_the_exported_network_restores(trained, tiny_images):
     restorer = load_restorer(trained / "net.safetensors")
+    _, template = abstract(build_wiener_net(tiny(RUNS["kermany"], tiny_images).net))
+    saved = load_params(trained / "kermany" / "checkpoints", template)
+    jax.tree.map(np.testing.assert_array_equal, restorer.params, saved)
+    assert np.asarray(saved["last"]["kernel"]).any()  # it has learnt something
     dataset = load_dataset(
         DataConfig(path=str(tiny_images), size=32, validation_fraction=0.2), trained / "cache"
     )
@@ -91,9 +108,9 @@ def test_the_exported_network_restores(trained, tiny_images):
 
 
 def test_every_setting_is_scored(finished):
-    config, folder, results = finished
+    _, folder, results = finished
     assert [row["method"] for row in results["restoration"]] == ["none", "wiener", "wiener_net"] * 3
-    assert {row["n"] for row in results["restoration"]} == {len_of_validation(config, folder)}
+    assert {row["n"] for row in results["restoration"]} == {18}
     assert [row["told"] for row in results["told"]] == [*TOLD, *TOLD]
     assert len(results["grid"]) == len(SOME_SIGMAS) * len(GRID_INPUTS)
     assert {(row["method"], row["spectrum"]) for row in results["large"]} == {
@@ -111,12 +128,9 @@ def test_every_setting_is_scored(finished):
     for row in results["uncertainty"]:
         assert 0.5 < row["coverage"] <= 1
         assert 0 < row["narrowest_bound"] <= row["mean_bound"] <= row["widest_bound"]
-    assert results["provenance"]["fingerprints"]["weights"]
+    assert set(results["provenance"]["fingerprints"]) == {"data", "restorer", "large"}
+    assert str(folder) not in json.dumps(results)
     assert results == json.loads((folder / "study" / "results.json").read_text())
-
-
-def len_of_validation(config, folder):
-    return len(load_dataset(config.data, folder / "cache").validation)
 
 
 def test_the_limit_is_that_of_a_wiener_filter_with_the_spectra_themselves(finished):
@@ -129,8 +143,6 @@ def test_the_limit_is_that_of_a_wiener_filter_with_the_spectra_themselves(finish
     def cosines(images):
         return dctn(images[..., 0].astype(float), axes=(1, 2), norm="ortho")
 
-    impulse = np.zeros((32, 32))
-    impulse[0, 0] = 1
     along = dctn(
         gaussian_filter(idctn(np.eye(32), axes=(0,), norm="ortho"), (1, 0), radius=4),
         axes=(0,),
@@ -151,11 +163,53 @@ def test_finished_stages_are_not_done_again(finished, monkeypatch):
         raise AssertionError("a finished stage was done again")
 
     monkeypatch.setattr(module, "GRID_SIGMAS", SOME_SIGMAS)
-    for name in ("table_rows", "told_rows", "grid_row", "uncertainty_row", "large_rows"):
+    for name in (
+        "table_rows",
+        "told_rows",
+        "grid_row",
+        "spectrum_row",
+        "uncertainty_row",
+        "large_rows",
+    ):
         monkeypatch.setattr(module, name, refuse)
     assert restorer_study(config, folder / "study", folder / "cache") == results
-    with pytest.raises(UserError, match="other values of part"):
-        restorer_study(dataclasses.replace(config, part="test"), folder / "study", folder / "cache")
+    other = dataclasses.replace(config, seed=1)
+    with pytest.raises(UserError, match="other values of seed"):
+        restorer_study(other, folder / "study", folder / "cache")
+
+
+def test_validation_images_calibrate_and_are_scored_by_patient(finished, monkeypatch):
+    config, folder, _ = finished
+    restorer, seen = load_restorer(config.restorer.path), []
+    dataset = load_dataset(config.data, folder / "cache")
+
+    def degraded(images, rows, *rest):
+        seen.append({dataset.records[row].patient for row in rows})
+        return degraded_images(images, rows, *rest)
+
+    monkeypatch.setattr(module, "degraded_images", degraded)
+    chosen = dataclasses.replace(config, part="validation")
+    row = module.uncertainty_row(restorer, dataset, chosen, BlurConfig(noise=0.01))
+    first, second = seen
+    assert not first & second
+    assert row["n"] + row["calibrated_on"] <= len(dataset.validation)
+    few = dataclasses.replace(dataset, validation=dataset.validation[:1])
+    with pytest.raises(UserError, match="only one validation patient"):
+        module.uncertainty_row(restorer, few, chosen, BlurConfig(noise=0.01))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"part": "validation"}, "give --config.part=test"),
+        ({"large": DataConfig(size=32)}, r"give --config\.large\.path=PATH"),
+        ({"images": 1000}, "only 18 of 1000 images"),
+    ],
+)
+def test_large_images_that_cannot_be_had(changes, message, finished):
+    config, _, _ = finished
+    with pytest.raises(UserError, match=message):
+        large_images(dataclasses.replace(config, **changes))
 
 
 def test_charts_and_tables_are_written(finished, tmp_path):
@@ -169,9 +223,17 @@ def test_charts_and_tables_are_written(finished, tmp_path):
         assert (tmp_path / "figures" / name).stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("change", [{"noise": 0.0}, {"subset": 0}, {"images": -1}, {"seed": -1}])
-def test_impossible_settings_are_refused(change):
-    with pytest.raises(UserError, match=f"{next(iter(change))}|subset and images"):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"noise": 0.0}, "noise is 0"),
+        ({"subset": 0}, "subset and images are 0, 0"),
+        ({"images": -1}, "subset and images are 96, -1"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_impossible_settings_are_refused(change, message):
+    with pytest.raises(UserError, match=message):
         RestorerStudyConfig(**change)
 
 
@@ -179,6 +241,7 @@ def test_rings_are_means_over_equal_frequencies():
     frequencies = np.hypot(np.arange(64)[:, None] / 128, np.arange(64) / 128)
     found = ring_means(frequencies)
     np.testing.assert_allclose(found, (np.arange(RINGS) + 0.5) / (2 * RINGS), atol=0.006)
+    assert ring_means(np.ones((32, 40))).tolist() == [1] * 16  # as many as have members
     bright = np.ones((64, 64))
     bright[0, 0] = 1e6  # the mean brightness counts nowhere
     np.testing.assert_allclose(ring_means(bright), 1)
