@@ -4,15 +4,20 @@ import json
 import re
 from pathlib import Path
 
-from jxr.reporting import summary
+from jxr.reporting import summary, to_markdown
+from jxr.reporting.restorer_figure import limit_table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 
 
 def test_tables_of_the_readme_are_the_committed_results():
-    path = ROOT / "experiments" / "results" / "kermany" / "results.json"
-    assert summary(json.loads(path.read_text())) in README
+    assert summary(results("kermany")) in README
+    assert to_markdown(limit_table(results("restorer")["restoration"])) in README
+
+
+def results(name):
+    return json.loads((ROOT / "experiments" / "results" / name / "results.json").read_text())
 
 
 def test_examples_of_the_readme_run():
@@ -21,6 +26,7 @@ def test_examples_of_the_readme_run():
     assert names["stack"].shape == (9, 4, 224, 224, 1)
     # The focal spot moves light about and loses none at a mirrored edge.
     assert abs(float(names["blurred"].mean()) - 1) < 1e-3
+    assert names["restored"].shape == names["images"].shape
 
 
 def test_files_that_the_readme_names_exist():

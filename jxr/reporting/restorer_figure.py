@@ -35,7 +35,7 @@ def grid_figure(rows: Sequence[Row]) -> Figure:
         )
     axes.axhline(1, color=INK, linewidth=0.8)
     axes.set(xlabel=f"{SIGMA} of the blur (pixels)", ylabel="linear limit / the network's MSE")
-    axes.legend(frameon=False)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
     tidy(axes)
     return figure
 
