@@ -25,7 +25,7 @@ CONDITIONS = 5
 # the signal is given.
 KNOTS = np.geomspace(1 / 512, 2**-0.5, 32)
 
-# Standard deviation of rounding in a float32 image that was blurred in float32: no noise is smaller.
+# Standard deviation of rounding in an image that was blurred in float32: no noise is smaller.
 # Measured on validation images: 1.8e-8 to 2.3e-8.
 FLOAT32_NOISE = 2e-8
 
