@@ -59,7 +59,7 @@ def test_the_network_equals_pytorch():
         shift = torch.tensor(conditions @ np.asarray(layers["shift"]["kernel"]))
         x = x + conv(layers["conv2"], torch.relu(conv(layers["conv1"], x) + shift[..., None, None]))
     x = torch.nn.functional.pixel_shuffle(conv(params["last"], torch.relu(x)), 2)
-    found = apply(graphdef, params, inputs, conditions)
+    found = apply(graphdef, params, jnp.asarray(inputs), jnp.asarray(conditions))
     np.testing.assert_allclose(found, x.permute(0, 2, 3, 1), rtol=1e-4, atol=1e-4)
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 from scipy.fft import dctn, idctn
 
-from jxr.config import BlurConfig, RestorationTableConfig
+from jxr.config import BlurConfig
 from jxr.data import Record, file_set, folder_set, load_images
 from jxr.errors import UserError
 from jxr.restoration import choose_noise_to_signal
@@ -200,7 +200,7 @@ def test_a_blur_on_the_host_is_rounded_once(dataset):
 def test_the_table_has_every_setting_once(dataset):
     rows = [
         row
-        for blur in settings(RestorationTableConfig(sigmas=(1.0,)))
+        for blur in settings((1.0,), ("standard", "report"), 0.01)
         for rounding in roundings(blur)
         for row in linear_limit_rows(dataset, blur, seed=SEED, rounding=rounding)
     ]
