@@ -4,7 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from jxr.reporting import summary, to_markdown
+from jxr.reporting import summary, to_markdown, without
+from jxr.reporting.bench_table import bench_table
 from jxr.reporting.restorer_figure import limit_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -14,6 +15,12 @@ README = (ROOT / "README.md").read_text()
 def test_tables_of_the_readme_are_the_committed_results():
     assert summary(results("kermany")) in README
     assert to_markdown(limit_table(results("restorer")["restoration"])) in README
+
+    bench = json.loads((ROOT / "experiments" / "results" / "bench.json").read_text())
+    # All are of images/s on one device; what the table leaves out stands above it.
+    assert len({(row["unit"], row["device"], row["dtype"]) for row in bench}) == 1
+    table = without(bench_table(bench), {"Unit", "Batch", "Device", "Type"})
+    assert to_markdown(table) in README
 
 
 def results(name):

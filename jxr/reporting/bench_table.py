@@ -9,6 +9,7 @@ from jxr.reporting.tables import Table
 NAMES = {
     "blur": "Gaussian blur",
     "restorer_train": "restorer, training",
+    "shift_variant_blur": "shift-variant blur",
     "unet_train": "U-Net, training",
     "vgg_features": "VGG-16 features",
     "wiener": "Wiener filter",
