@@ -13,7 +13,7 @@ from jxr.data import batches
 from jxr.evaluation import accuracy, auc, mcnemar, roc, roc_band, score, seed_mean_interval
 from jxr.models import abstract, apply
 from jxr.studies.binary_tasks import Examples
-from jxr.studies.restorers import in_batches
+from jxr.studies.restorers import in_batches, setting_of
 from jxr.training.checkpoints import load_params
 from jxr.training.loop import fit
 from jxr.training.parallel import Parallel
@@ -101,10 +101,7 @@ def classification_row(
 
     return {
         **identity,
-        "sigma": blur.sigma,
-        "convention": blur.convention,
-        "noise": blur.noise,
-        "input_precision": blur.input_precision,
+        **setting_of(blur),
         "n": len(labels),
         **{name: mean(name) for name in ("accuracy", "auc", "sensitivity", "specificity")},
         "accuracy_ci95": list(seed_mean_interval(labels, log_odds, decided, samples=samples)),

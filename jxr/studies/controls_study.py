@@ -19,7 +19,7 @@ from jxr.studies.binary_tasks import Examples, binary_task, default_tasks, examp
 from jxr.studies.classifiers import classification_row
 from jxr.studies.controls import CONTROLS, one_sharpness
 from jxr.studies.dataset import Dataset, load_dataset
-from jxr.studies.restorers import check_blur, degraded_images, in_batches
+from jxr.studies.restorers import check_blur, degraded_images, in_batches, setting_of
 from jxr.studies.workdir import Stages, claim, study_provenance, write_json
 
 # scikit-learn's C, the weight of the data against the penalty; the strongest penalty first.
@@ -190,10 +190,7 @@ def matched_row(
     """
     return {
         **identity,
-        "sigma": blur.sigma,
-        "convention": blur.convention,
-        "noise": blur.noise,
-        "input_precision": blur.input_precision,
+        **setting_of(blur),
         **matched_scores(pairs, log_odds, samples=samples),
     }
 

@@ -17,7 +17,7 @@ from jxr.restoration.spectra import transfer_function
 from jxr.restoration.wiener_bank import radial_frequencies
 from jxr.studies.dataset import Dataset
 from jxr.studies.field_clinical import EIGHT_BIT_MSE
-from jxr.studies.restorers import degraded_images, kernel_of, setting_of
+from jxr.studies.restorers import degraded_pairs, kernel_of, setting_of
 from jxr.studies.wiener_nets import linear_estimates, restored_by_net
 
 # Equally wide, up to Nyquist along an axis; the corners beyond are left out. Small images have
@@ -35,8 +35,7 @@ def spectrum_row(
     restored and original coefficients. `band` is the frequency from which on the noise is stronger
     than the blurred signal; null if there is none below Nyquist.
     """
-    originals = np.asarray(dataset.images[rows])
-    blurred = degraded_images(originals, rows, blur, seed)
+    originals, blurred = degraded_pairs(dataset, rows, blur, seed)
     x = cosines(originals)
     signal = ring_means((x**2).mean(axis=0))
     row: dict[str, Any] = {

@@ -26,7 +26,7 @@ from jxr.studies.restorer_spectrum import spectrum_row
 from jxr.studies.restorers import (
     Images,
     check_blur,
-    degraded_images,
+    degraded_pairs,
     host_float64,
     kernel_of,
     restoration_row,
@@ -136,8 +136,7 @@ def table_rows(
     Each also has `limit_mse`, what the Wiener filter leaves that knows the spectra of these very
     images and of their noise: the linear limit.
     """
-    originals = np.asarray(dataset.images[rows])
-    blurred = degraded_images(originals, rows, blur, seed)
+    originals, blurred = degraded_pairs(dataset, rows, blur, seed)
     limit = {"limit_mse": limit_error(dataset, rows, blur, seed)}
     table = [restoration_row("none", "none", blur, originals, blurred)]
     for method, recipe, restore in (
@@ -172,8 +171,9 @@ def told_rows(
     seed: int,
 ) -> list[dict[str, Any]]:
     """Returns the errors where the sigma that is told is off: linear, network, network warned."""
-    originals = np.asarray(dataset.images[rows])
-    blurred = degraded_images(originals, rows, blur, seed)
+    originals, blurred = degraded_pairs(dataset, rows, blur, seed)
+
+    not_restored = float(mse(originals, blurred).mean())
 
     def error(restore: Any, told: float, **options: float) -> float:
         return float(mse(originals, restore(restorer, blurred, blur, told=told, **options)).mean())
@@ -183,7 +183,7 @@ def told_rows(
             **setting_of(blur),
             "n": len(rows),
             "told": told,
-            "mse_blurred": float(mse(originals, blurred).mean()),
+            "mse_blurred": not_restored,
             "mse_wiener": error(linear_estimates, told),
             "mse_wiener_net": error(restored_by_net, told),
             "mse_wiener_net_warned": error(restored_by_net, told, width_error=WIDTH_ERROR),
@@ -200,8 +200,7 @@ def grid_row(
     seed: int,
 ) -> dict[str, Any]:
     """Returns the error of the restorer in one setting beside the linear limit."""
-    originals = np.asarray(dataset.images[rows])
-    blurred = degraded_images(originals, rows, blur, seed)
+    originals, blurred = degraded_pairs(dataset, rows, blur, seed)
     return {
         **setting_of(blur),
         "n": len(rows),
@@ -232,8 +231,7 @@ def uncertainty_row(
     known, scored = spread(known, config.subset), spread(scored, config.subset)
 
     def pair(rows: Int[np.ndarray, " n"]) -> tuple[Images, Images]:
-        originals = np.asarray(dataset.images[rows])
-        blurred = degraded_images(originals, rows, blur, config.seed)
+        originals, blurred = degraded_pairs(dataset, rows, blur, config.seed)
         return restored_by_net(restorer, blurred, blur), originals
 
     bound = calibrate(*pair(known))

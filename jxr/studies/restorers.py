@@ -181,6 +181,14 @@ def degraded_images(
     return in_batches(degrade, images, rows)
 
 
+def degraded_pairs(
+    dataset: Dataset, rows: Int[np.ndarray, " n"], blur: BlurConfig, seed: int
+) -> tuple[Images, Images]:
+    """Returns images of a data set, and what one blur setting makes of them."""
+    originals = np.asarray(dataset.images[rows])
+    return originals, degraded_images(originals, rows, blur, seed)
+
+
 def in_batches(
     function: Callable[..., Array | np.ndarray], images: np.ndarray, *others: np.ndarray
 ) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Single runs: train one head or one U-Net, and evaluate what was trained."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from jxr.studies.restorers import (
     unet_recipe,
     wiener_restorer,
 )
-from jxr.studies.workdir import claim, write_json
+from jxr.studies.workdir import claim, read_run, write_json
 from jxr.training.parallel import Parallel
 
 
@@ -86,10 +85,7 @@ def evaluate(workdir: Path, cache: Path, part: str) -> dict[str, Any]:
     Raises:
         UserError: there is no run, or its images or weights cannot be used or are others.
     """
-    path = workdir / "config.json"
-    if not path.exists():
-        raise UserError(f"{workdir}: no run here (config.json is missing): train first")
-    values = json.loads(path.read_text())
+    values = read_run(workdir)
     values.pop("fingerprints")
     if "net" in values:
         raise UserError(

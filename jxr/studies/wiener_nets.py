@@ -23,7 +23,7 @@ from jxr.restoration.wiener_bank import radial_log_power, wiener_bank
 from jxr.studies.dataset import load_dataset
 from jxr.studies.measured_spectra import signal_spectrum
 from jxr.studies.restorers import Images, check_reflect, host_float64, in_batches, kernel_of
-from jxr.studies.workdir import claim
+from jxr.studies.workdir import claim, read_run
 from jxr.training.checkpoints import load_params
 from jxr.training.loop import fit
 from jxr.training.parallel import Parallel
@@ -73,10 +73,7 @@ def export_wiener_net(workdir: Path, output: Path) -> None:
     Raises:
         UserError: there is no run of a restorer for all blurs, or no checkpoint.
     """
-    path = workdir / "config.json"
-    if not path.exists():
-        raise UserError(f"{workdir}: no run here (config.json is missing): train first")
-    values = json.loads(path.read_text())
+    values = read_run(workdir)
     if "net" not in values:
         raise UserError(
             f"{workdir}: no run of a restorer for all blurs: train_wiener_net makes one"

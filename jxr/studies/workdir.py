@@ -57,6 +57,18 @@ def claim(workdir: Path, config: Any, **fingerprints: str) -> None:
         raise UserError(f"{workdir}: cannot write here ({error.strerror})") from error
 
 
+def read_run(workdir: Path) -> dict[str, Any]:
+    """Returns the config that `claim` noted, its fingerprints included.
+
+    Raises:
+        UserError: there is no run in the directory.
+    """
+    path = workdir / "config.json"
+    if not path.exists():
+        raise UserError(f"{workdir}: no run here (config.json is missing): train first")
+    return json.loads(path.read_text())
+
+
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Returns nested dicts as one, keys joined by dots."""
     result: dict[str, Any] = {}

@@ -19,7 +19,7 @@ from jxr.studies.dataset import load_dataset
 from jxr.studies.restorer_large import large_images
 from jxr.studies.restorer_spectrum import RINGS, ring_means
 from jxr.studies.restorer_study import GRID_INPUTS, TOLD, limit_error, restorer_study
-from jxr.studies.restorers import degraded_images
+from jxr.studies.restorers import degraded_images, degraded_pairs
 from jxr.studies.runs import evaluate
 from jxr.studies.wiener_nets import (
     export_wiener_net,
@@ -183,11 +183,11 @@ def test_validation_images_calibrate_and_are_scored_by_patient(finished, monkeyp
     restorer, seen = load_restorer(config.restorer.path), []
     dataset = load_dataset(config.data, folder / "cache")
 
-    def degraded(images, rows, *rest):
+    def degraded(dataset, rows, *rest):
         seen.append({dataset.records[row].patient for row in rows})
-        return degraded_images(images, rows, *rest)
+        return degraded_pairs(dataset, rows, *rest)
 
-    monkeypatch.setattr(module, "degraded_images", degraded)
+    monkeypatch.setattr(module, "degraded_pairs", degraded)
     chosen = dataclasses.replace(config, part="validation")
     row = module.uncertainty_row(restorer, dataset, chosen, BlurConfig(noise=0.01))
     first, second = seen
