@@ -1,0 +1,43 @@
+"""Typed configs: frozen dataclasses whose values are checked as they are made.
+
+`jxr.config_dict` brings them to the command line and back.
+"""
+
+from jxr.config.images import BlurConfig, DataConfig, PhantomConfig, WeightsConfig, check_seed
+from jxr.config.models import (
+    DegradationRange,
+    HeadConfig,
+    ScheduleConfig,
+    UNetConfig,
+    WienerNetConfig,
+)
+from jxr.config.runs import ClassifierRun, ReproduceConfig, RestorerRun, WienerNetRun
+from jxr.config.studies import (
+    ControlsConfig,
+    FieldConfig,
+    RestorationTableConfig,
+    RestorerConfig,
+    RestorerStudyConfig,
+)
+
+__all__ = [
+    "BlurConfig",
+    "ClassifierRun",
+    "ControlsConfig",
+    "DataConfig",
+    "DegradationRange",
+    "FieldConfig",
+    "HeadConfig",
+    "PhantomConfig",
+    "ReproduceConfig",
+    "RestorationTableConfig",
+    "RestorerConfig",
+    "RestorerRun",
+    "RestorerStudyConfig",
+    "ScheduleConfig",
+    "UNetConfig",
+    "WeightsConfig",
+    "WienerNetConfig",
+    "WienerNetRun",
+    "check_seed",
+]

@@ -1,0 +1,106 @@
+"""What is trained, and how long."""
+
+import dataclasses
+import math
+from typing import Literal
+
+from jxr.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleConfig:
+    """How long a run is and what it leaves behind on the way."""
+
+    epochs: int = 10
+    batch_size: int = 32  # over all devices
+    learning_rate: float = 1e-3  # Adam's default in Keras and in the report
+    decay: Literal["none", "cosine"] = "none"  # of the learning rate, to 0 at the last step
+    clip_norm: float = 0.0  # longer gradients are shortened to this length; 0: never
+    log_every: int = 50  # steps
+    checkpoint_every: int = 500  # steps
+
+    def __post_init__(self):
+        for field in ("epochs", "batch_size", "log_every", "checkpoint_every"):
+            if getattr(self, field) < 1:
+                raise UserError(f"schedule.{field} is {getattr(self, field)}: give 1 or more")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise UserError(
+                f"schedule.learning_rate is {self.learning_rate}: give a positive number"
+            )
+        if not (math.isfinite(self.clip_norm) and self.clip_norm >= 0):
+            raise UserError(f"schedule.clip_norm is {self.clip_norm}: give 0 or a positive number")
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadConfig:
+    """The fully connected layers on VGG-16's frozen convolutions."""
+
+    hidden: tuple[int, ...] = (256,)  # (4096, 4096) is VGG-16's own head
+    dropout: float = 0.5
+    schedule: ScheduleConfig = ScheduleConfig(epochs=10, batch_size=32, learning_rate=1e-4)
+
+    def __post_init__(self):
+        if any(width < 1 for width in self.hidden):
+            raise UserError(f"head.hidden is {self.hidden}: give positive widths")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"head.dropout is {self.dropout}: give 0 <= dropout < 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class UNetConfig:
+    """The U-Net that restores blurred images."""
+
+    width: int = 64  # channels of the first level
+    depth: int = 4  # times that the resolution is halved
+    channels: Literal[1, 3] = 1  # 3: three equal channels, as the report's images have
+    residual: bool = False  # predict the difference to the input instead of the image
+    crop: int = 0  # side of the training crops in pixels; 0: whole images
+    schedule: ScheduleConfig = ScheduleConfig(epochs=30, batch_size=16)
+
+    def __post_init__(self):
+        if self.width < 1 or self.depth < 1:
+            raise UserError(
+                f"unet.width and unet.depth are {self.width}, {self.depth}: give 1 or more"
+            )
+        if self.crop < 0 or self.crop % 2**self.depth:
+            raise UserError(
+                f"unet.crop is {self.crop}: give a multiple of {2**self.depth} (2^depth), or 0"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class WienerNetConfig:
+    """The restorer that sees Wiener estimates: one network for every blur and noise."""
+
+    width: int = 64  # channels, at half the resolution
+    blocks: int = 5  # of two convolutions
+    crop: int = 112  # side of the training crops in pixels; 0: whole images
+    schedule: ScheduleConfig = ScheduleConfig(
+        epochs=16, batch_size=8, learning_rate=1e-3, decay="cosine", clip_norm=1.0
+    )
+
+    def __post_init__(self):
+        if self.width < 1 or self.blocks < 0:
+            raise UserError(
+                f"net.width and net.blocks are {self.width}, {self.blocks}: give 1 or more, 0 or"
+                " more"
+            )
+        if self.crop < 0:
+            raise UserError(f"net.crop is {self.crop}: give a number of pixels, or 0")
+
+
+@dataclasses.dataclass(frozen=True)
+class DegradationRange:
+    """Among which blurs and noises a restorer for all of them is trained."""
+
+    max_sigma: float = 3.0  # pixels, standard deviation; from 0 on
+    max_noise: float = 0.03  # standard deviation, image range 1
+    width_error: float = 0.2  # the largest relative error of a sigma that is told wrongly
+
+    def __post_init__(self):
+        for field, most in (("max_sigma", 100), ("max_noise", 1), ("width_error", 0.9)):
+            if not 1e-3 < getattr(self, field) <= most:
+                raise UserError(
+                    f"degradations.{field} is {getattr(self, field)}: give a number above 0.001, up"
+                    f" to {most}"
+                )

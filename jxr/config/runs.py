@@ -1,0 +1,93 @@
+"""Runs that train: one model, or all of the report."""
+
+import dataclasses
+from typing import Literal
+
+from jxr.config.images import BlurConfig, DataConfig, WeightsConfig, check_seed
+from jxr.config.models import DegradationRange, HeadConfig, UNetConfig, WienerNetConfig
+from jxr.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class WienerNetRun:
+    """One restorer for all blurs: one seed."""
+
+    seed: int = 0
+    data: DataConfig = DataConfig()
+    degradations: DegradationRange = DegradationRange()
+    net: WienerNetConfig = WienerNetConfig()
+
+    def __post_init__(self):
+        check_seed(self.seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierRun:
+    """One head: one task, one blur setting, one seed."""
+
+    task: str = "normal_vs_pneumonia"  # or bacterial_vs_viral, or of own classes: A_vs_B
+    train_on: Literal["original", "blurred"] = "original"
+    seed: int = 0
+    data: DataConfig = DataConfig()
+    weights: WeightsConfig = WeightsConfig()
+    blur: BlurConfig = BlurConfig()
+    head: HeadConfig = HeadConfig()
+
+    def __post_init__(self):
+        check_seed(self.seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class RestorerRun:
+    """One U-Net: one blur setting, one seed."""
+
+    seed: int = 0
+    data: DataConfig = DataConfig()
+    blur: BlurConfig = BlurConfig()
+    unet: UNetConfig = UNetConfig()
+
+    def __post_init__(self):
+        check_seed(self.seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReproduceConfig:
+    """The whole report: restorers, both classification tasks, the matrix of their combinations."""
+
+    seeds: tuple[int, ...] = (0, 1)  # of the heads
+    restorer_seed: int = 0
+    sigmas: tuple[float, ...] = (1.0, 2.0)  # restoration is done for each sigma ...
+    conventions: tuple[Literal["standard", "report"], ...] = (
+        "standard",
+        "report",
+    )  # ... in each convention
+    tasks: tuple[str, ...] = ()  # such as A_vs_B or A_vs_B+C; empty: those of the data set
+    bootstrap_samples: int = 2000
+    data: DataConfig = DataConfig()
+    weights: WeightsConfig = WeightsConfig()
+    blur: BlurConfig = BlurConfig()  # of the classification; restored with the U-Net of its own
+    head: HeadConfig = HeadConfig()
+    unet: UNetConfig = UNetConfig()
+
+    def __post_init__(self):
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"seeds is {self.seeds}: give at least one, each once, such as (0, 1)")
+        for seed in (*self.seeds, self.restorer_seed):
+            check_seed(seed)
+        if len(set(self.tasks)) < len(self.tasks):
+            raise UserError(f"tasks is {self.tasks}: give each once")
+        if self.bootstrap_samples < 100:
+            raise UserError(f"bootstrap_samples is {self.bootstrap_samples}: give 100 or more")
+        if self.blur not in self.restoration_blurs():
+            raise UserError(
+                f"blur.sigma {self.blur.sigma} with blur.convention '{self.blur.convention}' is not"
+                " among sigmas and conventions: add it, so that a restorer for it is trained"
+            )
+
+    def restoration_blurs(self) -> tuple[BlurConfig, ...]:
+        """Every blur setting that gets a restorer, each complete."""
+        return tuple(
+            dataclasses.replace(self.blur, sigma=sigma, convention=convention)
+            for sigma in self.sigmas
+            for convention in self.conventions
+        )
