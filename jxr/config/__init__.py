@@ -5,6 +5,7 @@
 
 from jxr.config.images import BlurConfig, DataConfig, PhantomConfig, WeightsConfig, check_seed
 from jxr.config.models import (
+    AugmentationConfig,
     DegradationRange,
     HeadConfig,
     ScheduleConfig,
@@ -21,6 +22,7 @@ from jxr.config.studies import (
 )
 
 __all__ = [
+    "AugmentationConfig",
     "BlurConfig",
     "ClassifierRun",
     "ControlsConfig",

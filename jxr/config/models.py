@@ -104,3 +104,40 @@ class DegradationRange:
                     f"degradations.{field} is {getattr(self, field)}: give a number above 0.001, up"
                     f" to {most}"
                 )
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentationConfig:
+    """How far random views of a training image may go from it."""
+
+    blurred: float = 0.67  # share of the views that are blurred
+    max_sigma: float = 3.0  # pixels, of their blur
+    rotation: float = 10.0  # degrees, either way
+    frame: tuple[float, float] = (0.7, 1.05)  # smallest and largest side, of the image's
+    stretch: float = 0.1  # logarithm of the ratio of height to width, half of it, either way
+    shift: float = 0.08  # of the image's side, either way
+    mirrored: float = 0.5  # share of the views that are mirrored
+    gamma: float = 0.35  # logarithm, either way
+    contrast: float = 0.3  # logarithm, either way
+    brightness: float = 0.1  # of an image range of 1, either way
+
+    def __post_init__(self):
+        for field in ("blurred", "mirrored"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise UserError(f"augmentation.{field} is {getattr(self, field)}: give a share")
+        for field in (
+            "max_sigma",
+            "rotation",
+            "stretch",
+            "shift",
+            "gamma",
+            "contrast",
+            "brightness",
+        ):
+            value = getattr(self, field)
+            if not (math.isfinite(value) and value >= 0):
+                raise UserError(f"augmentation.{field} is {value}: give a finite number, 0 or more")
+        if len(self.frame) != 2 or not 0 < self.frame[0] <= self.frame[1] < math.inf:
+            raise UserError(
+                f"augmentation.frame is {self.frame}: give the smallest and the largest side"
+            )

@@ -1,0 +1,150 @@
+"""Random views: each change against NumPy or SciPy, and all of them by their keys."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.ndimage import affine_transform, gaussian_filter
+
+from jxr.config import AugmentationConfig
+from jxr.data.augmentation import (
+    frame,
+    random_blur,
+    random_exposure,
+    random_frame,
+    random_view,
+)
+from jxr.errors import UserError
+
+STILL = AugmentationConfig(
+    blurred=0.0,
+    rotation=0.0,
+    frame=(1.0, 1.0),
+    stretch=0.0,
+    shift=0.0,
+    mirrored=0.0,
+    gamma=0.0,
+    contrast=0.0,
+    brightness=0.0,
+)
+CENTRED = {"turn": 0.0, "height": 1.0, "width": 1.0, "down": 0.0, "right": 0.0}
+
+
+@pytest.fixture(scope="module")
+def image():
+    levels = np.random.default_rng(0).integers(0, 256, (24, 32, 1))
+    return jnp.asarray(levels / 255, jnp.float32)
+
+
+def keys(n):
+    return jax.random.split(jax.random.key(0), n)
+
+
+def test_a_view_that_may_not_change_is_the_image(image):
+    np.testing.assert_allclose(random_view(image, keys(1)[0], STILL), image, atol=1e-5)
+
+
+def test_a_view_follows_its_key_and_stays_in_range(image):
+    view = jax.jit(lambda key: random_view(image, key, AugmentationConfig()))
+    first, second = keys(2)
+    np.testing.assert_array_equal(view(first), view(first))
+    assert float(jnp.abs(view(first) - view(second)).mean()) > 0.01
+    views = jax.vmap(view)(keys(50))
+    assert views.shape == (50, 24, 32, 1)
+    assert float(views.min()) >= 0
+    assert float(views.max()) <= 1
+
+
+def test_blur_is_a_gaussian_rounded_to_eight_bits(image):
+    config = dataclasses.replace(STILL, blurred=1.0, max_sigma=1.5)
+    seen = np.asarray(jax.vmap(lambda key: random_blur(image, key, config))(keys(40)))
+    np.testing.assert_allclose(seen * 255, np.round(seen * 255), atol=1e-3)
+    plane = np.asarray(image[..., 0], float)
+    sigmas = np.linspace(0.01, 1.5, 150)
+    candidates = np.stack([gaussian_filter(plane, sigma, radius=6) for sigma in sigmas])
+    errors = np.abs(seen[:, None, ..., 0] - candidates).max(axis=(2, 3))
+    assert errors.min(axis=1).max() < 0.02  # each is one of them, to rounding and the grid's step
+    found = sigmas[errors.argmin(axis=1)]
+    assert found.min() < 0.3
+    assert found.max() > 1.2
+
+
+def test_the_share_of_blurred_views(image):
+    config = dataclasses.replace(STILL, blurred=0.25)
+    seen = jax.vmap(lambda key: random_blur(image, key, config))(keys(400))
+    changed = jnp.abs(seen - image).max(axis=(1, 2, 3)) > 1e-3
+    assert float(changed.mean()) == pytest.approx(0.25, abs=0.07)
+
+
+def test_frames_against_scipy(image):
+    turn, height, width, down, right = 17.0, 0.8, 0.6, 0.05, -0.1
+    found = frame(image, turn=turn, height=height, width=width, down=down, right=right)
+    angle = np.deg2rad(turn)
+    matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.diag(
+        [height, width]
+    )
+    centre = (np.array([24, 32]) - 1) / 2
+    offset = centre + np.array([down * 24, right * 32]) - matrix @ centre
+    plane = np.asarray(image[..., 0], float)
+    expected = affine_transform(plane, matrix, offset, order=1, mode="nearest")
+    np.testing.assert_allclose(found[..., 0], expected, atol=1e-4)
+
+
+def test_frames_that_numpy_knows(image):
+    mirrored = frame(image, **{**CENTRED, "width": -1.0})
+    np.testing.assert_allclose(mirrored, image[:, ::-1], atol=1e-5)
+    square = image[:, :24]
+    # A frame turned anticlockwise sees the image turned clockwise.
+    turned = frame(square, **{**CENTRED, "turn": 90.0})
+    np.testing.assert_allclose(turned, np.rot90(square, -1), atol=1e-4)
+    moved = frame(image, **{**CENTRED, "down": 1 / 24, "right": 2 / 32})
+    np.testing.assert_allclose(moved[:-1, :-2], image[1:, 2:], atol=1e-5)
+    np.testing.assert_allclose(moved[-1], moved[-2], atol=1e-5)  # the edge goes on
+
+
+def test_random_frames_keep_to_their_limits():
+    """Of an image that shows its own coordinates, a frame's corners tell where it lay."""
+    grid = jnp.mgrid[:33, :33].astype(jnp.float32) / 32 - 0.5
+    config = dataclasses.replace(STILL, frame=(0.3, 0.4), shift=0.1, mirrored=0.5)
+
+    def corners(key):
+        seen = jnp.stack([random_frame(plane[..., None], key, config)[..., 0] for plane in grid])
+        return seen[:, 0, 0], seen[:, -1, -1]
+
+    first, last = (np.asarray(values) for values in jax.vmap(corners)(keys(300)))
+    side = np.abs(last - first)
+    np.testing.assert_allclose(side[:, 0], side[:, 1], atol=1e-5)
+    assert 0.3 <= side.min() < 0.31
+    assert 0.39 < side.max() <= 0.4 + 1e-5
+    centre = (first + last) / 2
+    assert 0.09 < np.abs(centre).max() < 0.11
+    assert (last[:, 1] < first[:, 1]).mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_exposures_against_their_formula(image):
+    for field, at_its_most in (
+        ("gamma", lambda x, v: x ** np.exp(v)),
+        ("contrast", lambda x, v: x.mean() + np.exp(v) * (x - x.mean())),
+        ("brightness", lambda x, v: x + v),
+    ):
+        config = dataclasses.replace(STILL, **{field: 0.2})
+        seen = np.asarray(jax.vmap(lambda key, c=config: random_exposure(image, key, c))(keys(60)))
+        amounts = np.linspace(-0.2, 0.2, 401)
+        plane = np.asarray(image, float)
+        candidates = np.stack([np.clip(at_its_most(plane, v), 0, 1) for v in amounts])
+        errors = np.abs(seen[:, None] - candidates).max(axis=(2, 3, 4))
+        assert errors.min(axis=1).max() < 2e-3, field
+        found = amounts[errors.argmin(axis=1)]
+        assert found.min() < -0.15, field
+        assert found.max() > 0.15, field
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"blurred": 1.5}, {"mirrored": -1.0}, {"gamma": -0.1}, {"shift": np.inf}, {"frame": (1.0, 0.5)}],
+)
+def test_impossible_ranges_are_refused(wrong):
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        AugmentationConfig(**wrong)
