@@ -143,7 +143,13 @@ def test_exposures_against_their_formula(image):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"blurred": 1.5}, {"mirrored": -1.0}, {"gamma": -0.1}, {"shift": np.inf}, {"frame": (1.0, 0.5)}],
+    [
+        {"blurred": 1.5},
+        {"mirrored": -1.0},
+        {"gamma": -0.1},
+        {"shift": np.inf},
+        {"frame": (1.0, 0.5)},
+    ],
 )
 def test_impossible_ranges_are_refused(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):

@@ -1,0 +1,104 @@
+"""Are probabilities what they say? Reliability, expected calibration error, temperature."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64, Integer
+from sklearn.linear_model import LogisticRegression
+
+from jxr.evaluation.classification import check
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Predictions by bins of their probability; empty bins are left out.
+
+    Attributes:
+        predicted: mean probability of class 1 in each bin.
+        observed: fraction of class 1 in each bin.
+        count: images in each bin.
+        ece: expected calibration error, the mean of |predicted - observed| over images.
+    """
+
+    predicted: Float64[np.ndarray, " bins"]
+    observed: Float64[np.ndarray, " bins"]
+    count: Integer[np.ndarray, " bins"]
+    ece: float
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How log-odds are turned into calibrated ones: `slope * (log_odds - threshold)`.
+
+    Attributes:
+        slope: one over the temperature.
+        threshold: log-odds that stand for a probability of one half.
+    """
+
+    slope: float
+    threshold: float
+
+    def __call__(self, log_odds: Float[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
+        """Returns calibrated log-odds."""
+        return self.slope * (log_odds.astype(np.float64) - self.threshold)
+
+
+def reliability(
+    labels: Integer[np.ndarray, " n"], probabilities: Float[np.ndarray, " n"], *, bins: int = 15
+) -> Reliability:
+    """Sorts predictions into bins of equal width (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
+
+    Unlike there, a bin holds probabilities of class 1, not of the predicted class, so that a shift
+    towards one class shows.
+
+    Args:
+        labels: 0 or 1.
+        probabilities: of class 1, in [0, 1].
+        bins: number of bins from 0 to 1.
+
+    Raises:
+        ValueError: a probability is not within [0, 1], or the labels are not a mix of 0 and 1.
+    """
+    check(labels, probabilities)
+    if probabilities.min() < 0 or probabilities.max() > 1:
+        raise ValueError(f"probabilities from {probabilities.min()} to {probabilities.max()}")
+    places = np.minimum((probabilities * bins).astype(int), bins - 1)
+    count = np.bincount(places, minlength=bins)
+    filled = count > 0
+    predicted, observed = (
+        np.bincount(places, weights=values, minlength=bins)[filled] / count[filled]
+        for values in (probabilities.astype(np.float64), labels)
+    )
+    count = count[filled]
+    ece = float(np.average(np.abs(predicted - observed), weights=count))
+    return Reliability(predicted=predicted, observed=observed, count=count, ece=ece)
+
+
+def fit_scaling(
+    labels: Integer[np.ndarray, " n"],
+    log_odds: Float[np.ndarray, " n"],
+    weights: Float[np.ndarray, " n"] | None = None,
+) -> Scaling:
+    """Finds the slope and the threshold of the least log loss (Platt 1999; temperature scaling).
+
+    With weights that give both classes the same sum, the threshold belongs to equal classes.
+
+    Args:
+        labels: 0 or 1.
+        log_odds: of class 1.
+        weights: of the images; equal ones if None.
+
+    Raises:
+        ValueError: log-odds are not finite, the labels are not a mix of 0 and 1, or the log-odds
+            do not rise with the label, so that no positive slope helps.
+    """
+    check(labels, log_odds)
+    # In standard units, so that the optimiser meets the same problem whatever the scale.
+    centre, scale = log_odds.astype(np.float64).mean(), log_odds.astype(np.float64).std()
+    standard = ((log_odds - centre) / scale)[:, None]
+    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8)
+    model.fit(standard, labels, None if weights is None else weights * len(weights))
+    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
+    if slope <= 0:
+        raise ValueError("the log-odds do not rise with the label: nothing to calibrate")
+    return Scaling(slope=slope / scale, threshold=centre - scale * offset / slope)

@@ -1,0 +1,76 @@
+"""Reliability and temperature, against scikit-learn and against known probabilities."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+from sklearn.calibration import calibration_curve
+
+from jxr.evaluation.calibration import fit_scaling, reliability
+
+
+@pytest.fixture
+def predictions():
+    rng = np.random.default_rng(0)
+    probabilities = rng.beta(0.7, 0.9, 5000)
+    return (rng.random(5000) < probabilities).astype(int), probabilities
+
+
+def test_bins_are_those_of_scikit_learn(predictions):
+    labels, probabilities = predictions
+    found = reliability(labels, probabilities, bins=10)
+    observed, predicted = calibration_curve(labels, probabilities, n_bins=10)
+    np.testing.assert_allclose(found.observed, observed)
+    np.testing.assert_allclose(found.predicted, predicted)
+    assert found.count.sum() == 5000
+
+
+def test_ece_by_its_definition():
+    labels = np.array([0, 0, 1, 1, 1, 0])
+    probabilities = np.array([0.1, 0.15, 0.19, 0.9, 1.0, 0.95])
+    found = reliability(labels, probabilities, bins=5)
+    # First bin: 0.1467 predicted, 1/3 observed; last: 0.95 predicted, 2/3 observed.
+    np.testing.assert_array_equal(found.count, [3, 3])
+    assert found.ece == pytest.approx((1 / 3 - 0.44 / 3 + 2.85 / 3 - 2 / 3) / 2)
+
+
+def test_true_probabilities_have_next_to_no_error_and_wrong_ones_do(predictions):
+    labels, probabilities = predictions
+    assert reliability(labels, probabilities).ece < 0.03
+    assert reliability(labels, expit(3 * logit(probabilities))).ece > 0.08
+    assert reliability(labels, np.sqrt(probabilities)).ece > 0.1
+
+
+def test_probabilities_outside_their_range_are_refused():
+    with pytest.raises(ValueError, match="probabilities from"):
+        reliability(np.array([0, 1]), np.array([-0.1, 0.5]))
+
+
+def test_scaling_finds_the_temperature(predictions):
+    labels, probabilities = predictions
+    scaled = 4 * logit(probabilities) + 6
+    found = fit_scaling(labels, scaled)
+    assert found.slope == pytest.approx(0.25, rel=0.08)
+    assert found.threshold == pytest.approx(6, abs=0.3)
+    assert reliability(labels, expit(found(scaled))).ece < 0.03
+
+
+def test_scaling_has_the_least_weighted_log_loss(predictions):
+    labels, probabilities = predictions
+    log_odds = (2 * logit(probabilities) - 1).astype(np.float32)
+    weights = np.where(labels == 1, 0.2, 3.0) * np.linspace(0.5, 1.5, 5000) / 5000
+
+    def loss(numbers):
+        slope, threshold = numbers
+        margins = np.where(labels == 1, 1, -1) * slope * (log_odds - threshold)
+        return weights @ np.logaddexp(0, -margins)
+
+    found = fit_scaling(labels, log_odds, weights)
+    best = minimize(loss, [1.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12})
+    np.testing.assert_allclose([found.slope, found.threshold], best.x, rtol=1e-3)
+
+
+def test_scores_against_the_labels_are_refused(predictions):
+    labels, probabilities = predictions
+    with pytest.raises(ValueError, match="do not rise"):
+        fit_scaling(labels, -logit(probabilities))
