@@ -7,6 +7,7 @@ from jxr.config.images import BlurConfig, DataConfig, PhantomConfig, WeightsConf
 from jxr.config.models import (
     AugmentationConfig,
     DegradationRange,
+    FineTuningConfig,
     HeadConfig,
     ScheduleConfig,
     UNetConfig,
@@ -14,6 +15,7 @@ from jxr.config.models import (
 )
 from jxr.config.runs import ClassifierRun, ReproduceConfig, RestorerRun, WienerNetRun
 from jxr.config.studies import (
+    ClassificationConfig,
     ControlsConfig,
     FieldConfig,
     RestorationTableConfig,
@@ -24,11 +26,13 @@ from jxr.config.studies import (
 __all__ = [
     "AugmentationConfig",
     "BlurConfig",
+    "ClassificationConfig",
     "ClassifierRun",
     "ControlsConfig",
     "DataConfig",
     "DegradationRange",
     "FieldConfig",
+    "FineTuningConfig",
     "HeadConfig",
     "PhantomConfig",
     "ReproduceConfig",
