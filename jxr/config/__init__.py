@@ -15,6 +15,7 @@ from jxr.config.models import (
 )
 from jxr.config.runs import ClassifierRun, ReproduceConfig, RestorerRun, WienerNetRun
 from jxr.config.studies import (
+    BlurEffectConfig,
     ClassificationConfig,
     ControlsConfig,
     FieldConfig,
@@ -26,6 +27,7 @@ from jxr.config.studies import (
 __all__ = [
     "AugmentationConfig",
     "BlurConfig",
+    "BlurEffectConfig",
     "ClassificationConfig",
     "ClassifierRun",
     "ControlsConfig",

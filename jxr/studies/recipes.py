@@ -141,7 +141,7 @@ def head_features(inputs: Inputs, part: str, kind: str) -> Float[np.ndarray, "n 
 def train_fine_tuned(inputs: Inputs, train_on: str, parallel: Parallel) -> None:
     """Trains the last blocks for all questions at once: once a seed."""
     config = inputs.config.tuned
-    views = [None, *range(config.views)]
+    views = [None, *range(1, config.views + 1)]
     maps = [tuned_maps(inputs, "train", train_on, view=view) for view in views]
     wanted = answers(inputs.examples("train"), np.sort(inputs.dataset.part("train")))
     for seed in inputs.config.seeds:
