@@ -172,7 +172,6 @@ def told_rows(
 ) -> list[dict[str, Any]]:
     """Returns the errors where the sigma that is told is off: linear, network, network warned."""
     originals, blurred = degraded_pairs(dataset, rows, blur, seed)
-
     not_restored = float(mse(originals, blurred).mean())
 
     def error(restore: Any, told: float, **options: float) -> float:
