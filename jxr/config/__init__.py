@@ -7,6 +7,7 @@ from jxr.config.images import BlurConfig, DataConfig, PhantomConfig, WeightsConf
 from jxr.config.models import (
     AugmentationConfig,
     DegradationRange,
+    FineTuningConfig,
     HeadConfig,
     ScheduleConfig,
     UNetConfig,
@@ -14,6 +15,8 @@ from jxr.config.models import (
 )
 from jxr.config.runs import ClassifierRun, ReproduceConfig, RestorerRun, WienerNetRun
 from jxr.config.studies import (
+    BlurEffectConfig,
+    ClassificationConfig,
     ControlsConfig,
     FieldConfig,
     RestorationTableConfig,
@@ -24,11 +27,14 @@ from jxr.config.studies import (
 __all__ = [
     "AugmentationConfig",
     "BlurConfig",
+    "BlurEffectConfig",
+    "ClassificationConfig",
     "ClassifierRun",
     "ControlsConfig",
     "DataConfig",
     "DegradationRange",
     "FieldConfig",
+    "FineTuningConfig",
     "HeadConfig",
     "PhantomConfig",
     "ReproduceConfig",

@@ -110,16 +110,16 @@ class DegradationRange:
 class AugmentationConfig:
     """How far random views of a training image may go from it."""
 
-    blurred: float = 0.67  # share of the views that are blurred
-    max_sigma: float = 3.0  # pixels, of their blur
-    rotation: float = 10.0  # degrees, either way
-    frame: tuple[float, float] = (0.7, 1.05)  # smallest and largest side, of the image's
-    stretch: float = 0.1  # logarithm of the ratio of height to width, half of it, either way
-    shift: float = 0.08  # of the image's side, either way
+    blurred: float = 0.3  # share of the views that are blurred
+    max_sigma: float = 2.0  # pixels, of their blur
+    rotation: float = 7.0  # degrees, either way
+    frame: tuple[float, float] = (0.85, 1.05)  # smallest and largest side, of the image's
+    stretch: float = 0.05  # logarithm of the ratio of height to width, half of it, either way
+    shift: float = 0.05  # of the image's side, either way
     mirrored: float = 0.5  # share of the views that are mirrored
-    gamma: float = 0.35  # logarithm, either way
-    contrast: float = 0.3  # logarithm, either way
-    brightness: float = 0.1  # of an image range of 1, either way
+    gamma: float = 0.2  # logarithm, either way
+    contrast: float = 0.2  # logarithm, either way
+    brightness: float = 0.05  # of an image range of 1, either way
 
     def __post_init__(self):
         for field in ("blurred", "mirrored"):
@@ -141,3 +141,27 @@ class AugmentationConfig:
             raise UserError(
                 f"augmentation.frame is {self.frame}: give the smallest and the largest side"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTuningConfig:
+    """VGG-16's last blocks and a small classifier, trained on what the first blocks give."""
+
+    size: int = 128  # pixels that images are shrunk to; a multiple of 32
+    first_block: Literal[2, 3, 4, 5] = 5  # of those that learn
+    views: int = 1  # random views of each training image, besides the image itself
+    augmentation: AugmentationConfig = AugmentationConfig()
+    dropout: float = 0.5
+    label_smoothing: float = 0.1  # share of a label that is spread evenly over both answers
+    schedule: ScheduleConfig = ScheduleConfig(
+        epochs=4, batch_size=32, learning_rate=1e-4, decay="cosine", clip_norm=1.0
+    )
+
+    def __post_init__(self):
+        if self.size < 32 or self.size % 32:
+            raise UserError(f"tuned.size is {self.size}: give a positive multiple of 32")
+        if self.views < 0:
+            raise UserError(f"tuned.views is {self.views}: give 0 or more")
+        for field in ("dropout", "label_smoothing"):
+            if not 0 <= getattr(self, field) < 1:
+                raise UserError(f"tuned.{field} is {getattr(self, field)}: give 0 or more, below 1")

@@ -4,8 +4,19 @@ import dataclasses
 import math
 from typing import Literal
 
-from jxr.config.images import BlurConfig, DataConfig, check_seed
+from jxr.config.images import BlurConfig, DataConfig, WeightsConfig, check_seed
+from jxr.config.models import FineTuningConfig, HeadConfig
 from jxr.errors import UserError
+
+
+def check_scoring(tasks: tuple[str, ...], caliper: float, bootstrap_samples: int) -> None:
+    """Raises UserError for what no table of scores can be made with."""
+    if len(set(tasks)) < len(tasks):
+        raise UserError(f"tasks is {tasks}: give each once")
+    if not (math.isfinite(caliper) and caliper > 0):
+        raise UserError(f"caliper is {caliper}: give a positive number")
+    if bootstrap_samples < 100:
+        raise UserError(f"bootstrap_samples is {bootstrap_samples}: give 100 or more")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +48,7 @@ class ControlsConfig:
 
     def __post_init__(self):
         check_seed(self.seed)
-        if len(set(self.tasks)) < len(self.tasks):
-            raise UserError(f"tasks is {self.tasks}: give each once")
-        if not (math.isfinite(self.caliper) and self.caliper > 0):
-            raise UserError(f"caliper is {self.caliper}: give a positive number")
-        if self.bootstrap_samples < 100:
-            raise UserError(f"bootstrap_samples is {self.bootstrap_samples}: give 100 or more")
+        check_scoring(self.tasks, self.caliper, self.bootstrap_samples)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,3 +111,45 @@ class FieldConfig:
         for size in (*self.growth_sizes, *self.dense_sizes):
             if size < 64:
                 raise UserError(f"growth_sizes or dense_sizes has {size}: give 64 pixels or more")
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassificationConfig:
+    """Classifiers by several recipes on original, blurred and recovered images."""
+
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)  # of the training
+    tasks: tuple[str, ...] = ()  # such as A_vs_B or A_vs_B+C; empty: those of the data set
+    caliper: float = 0.1  # largest difference in sharpness of a pair, in standard deviations
+    bootstrap_samples: int = 2000
+    data: DataConfig = DataConfig()
+    weights: WeightsConfig = WeightsConfig()
+    blur: BlurConfig = BlurConfig(input_precision="8bit")
+    head: HeadConfig = HeadConfig()
+    tuned: FineTuningConfig = FineTuningConfig()
+
+    def __post_init__(self):
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"seeds is {self.seeds}: give at least one, each once, such as (0, 1)")
+        for seed in self.seeds:
+            check_seed(seed)
+        check_scoring(self.tasks, self.caliper, self.bootstrap_samples)
+
+
+@dataclasses.dataclass(frozen=True)
+class BlurEffectConfig:
+    """Linear classifiers on frozen features, trained and tested at each of several blurs."""
+
+    sigmas: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0, 4.0)  # pixels; the smallest is compared with
+    tasks: tuple[str, ...] = ()  # such as A_vs_B or A_vs_B+C; empty: those of the data set
+    caliper: float = 0.1  # largest difference in sharpness of a pair, in standard deviations
+    bootstrap_samples: int = 2000
+    data: DataConfig = DataConfig()
+    weights: WeightsConfig = WeightsConfig()
+    blur: BlurConfig = BlurConfig(input_precision="8bit")  # its sigma is replaced by the others
+
+    def __post_init__(self):
+        if len(self.sigmas) < 2 or len(set(self.sigmas)) < len(self.sigmas):
+            raise UserError(f"sigmas is {self.sigmas}: give at least two, each once")
+        for sigma in self.sigmas:
+            dataclasses.replace(self.blur, sigma=sigma)  # says what is wrong with it
+        check_scoring(self.tasks, self.caliper, self.bootstrap_samples)

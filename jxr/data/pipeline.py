@@ -1,6 +1,7 @@
 """Batches of examples: endless, shuffled and resumable for training; in order for evaluation."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import grain
 import numpy as np
@@ -9,8 +10,19 @@ from jaxtyping import Int
 Batch = dict[str, np.ndarray]
 
 
+@runtime_checkable
+class Rows(Protocol):
+    """What batches are taken from: an array, or something that rows can be taken of alike."""
+
+    def __len__(self) -> int:
+        """Returns how many rows there are."""
+
+    def __getitem__(self, rows: Any) -> Any:
+        """Returns a copy of some rows."""
+
+
 def batches(
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, Rows],
     *,
     batch_size: int,
     seed: int,
@@ -54,7 +66,7 @@ def batches(
 
 
 def eval_batches(
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, Rows],
     *,
     batch_size: int,
     rows: Int[np.ndarray, " rows"] | None = None,
@@ -82,14 +94,14 @@ def eval_batches(
     return generate()
 
 
-def take(arrays: Mapping[str, np.ndarray], rows: Int[np.ndarray, " batch"]) -> Batch:
+def take(arrays: Mapping[str, Rows], rows: Int[np.ndarray, " batch"]) -> Batch:
     """Copies some rows of each array."""
     batch = {name: np.asarray(values[rows]) for name, values in arrays.items()}
     return batch | {"example_id": rows.astype(np.int32)}
 
 
 def checked_rows(
-    arrays: Mapping[str, np.ndarray], rows: Int[np.ndarray, " rows"] | None, batch_size: int
+    arrays: Mapping[str, Rows], rows: Int[np.ndarray, " rows"] | None, batch_size: int
 ) -> Int[np.ndarray, " rows"]:
     """Checks the arguments that both kinds of batches share, and returns the rows to use."""
     lengths = {name: len(values) for name, values in arrays.items()}

@@ -1,5 +1,6 @@
 """Scores, intervals and paired tests, in float64 on the host."""
 
+from jxr.evaluation.calibration import Reliability, Scaling, fit_scaling, reliability
 from jxr.evaluation.classification import Scores, accuracy, auc, roc, score
 from jxr.evaluation.conformal import ErrorBound, calibrate, coverage, error_map
 from jxr.evaluation.images import mse, psnr, restoration_scores, ssim
@@ -9,11 +10,14 @@ from jxr.evaluation.intervals import (
     seed_mean_interval,
     wilson_interval,
 )
-from jxr.evaluation.paired import McNemar, mcnemar
+from jxr.evaluation.paired import Difference, McNemar, mcnemar, paired_difference
 
 __all__ = [
+    "Difference",
     "ErrorBound",
     "McNemar",
+    "Reliability",
+    "Scaling",
     "Scores",
     "accuracy",
     "auc",
@@ -21,9 +25,12 @@ __all__ = [
     "calibrate",
     "coverage",
     "error_map",
+    "fit_scaling",
     "mcnemar",
     "mse",
+    "paired_difference",
     "psnr",
+    "reliability",
     "restoration_scores",
     "roc",
     "roc_band",

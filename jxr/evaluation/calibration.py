@@ -79,9 +79,11 @@ def fit_scaling(
     log_odds: Float[np.ndarray, " n"],
     weights: Float[np.ndarray, " n"] | None = None,
 ) -> Scaling:
-    """Finds the slope and the threshold of the least log loss (Platt 1999; temperature scaling).
+    """Finds the slope and the threshold of the least log loss (temperature scaling with an offset).
 
-    With weights that give both classes the same sum, the threshold belongs to equal classes.
+    As Platt proposed (1999, "Probabilistic outputs for support vector machines"), each label is
+    taken as uncertain by one image in N + 2, so that classes that do not overlap give no infinite
+    slope. With weights that give both classes the same sum, the threshold belongs to equal classes.
 
     Args:
         labels: 0 or 1.
@@ -96,8 +98,15 @@ def fit_scaling(
     # In standard units, so that the optimiser meets the same problem whatever the scale.
     centre, scale = log_odds.astype(np.float64).mean(), log_odds.astype(np.float64).std()
     standard = ((log_odds - centre) / scale)[:, None]
+    shares = np.ones(len(labels)) if weights is None else weights / weights.mean()
+    counts = np.bincount(labels, minlength=2)
+    certain = (counts[labels] + 1) / (counts[labels] + 2)
     model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-8)
-    model.fit(standard, labels, None if weights is None else weights * len(weights))
+    model.fit(
+        np.concatenate([standard, standard]),
+        np.concatenate([labels, 1 - labels]),
+        np.concatenate([shares * certain, shares * (1 - certain)]),
+    )
     slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
     if slope <= 0:
         raise ValueError("the log-odds do not rise with the label: nothing to calibrate")

@@ -55,10 +55,14 @@ class VGG16Weights:
 
 
 class VGG16(nnx.Module):
-    """Thirteen 3x3 convolutions with ReLU in five blocks, each block ending in 2x2 max-pooling."""
+    """Thirteen 3x3 convolutions with ReLU in five blocks, each block ending in 2x2 max-pooling.
 
-    def __init__(self, *, rngs: nnx.Rngs):
-        for name, channels_in, channels_out in LAYERS:
+    Or only the blocks from `first` to `last`, so that some can stay as they are and others learn.
+    """
+
+    def __init__(self, first: int = 1, last: int = 5, *, rngs: nnx.Rngs):
+        self.first, self.last = first, last
+        for name, channels_in, channels_out in layers(first, last):
             convolution = nnx.Conv(
                 channels_in,
                 channels_out,
@@ -69,36 +73,47 @@ class VGG16(nnx.Module):
             setattr(self, name, convolution)
 
     def layer_outputs(
-        self, images: Float[Array, "batch height width 3"]
+        self, images: Float[Array, "batch height width channels"]
     ) -> dict[str, Float[Array, "batch _ _ _"]]:
         """Returns every convolution's output after its ReLU, by layer name, in order.
 
         Args:
-            images: preprocessed images (see `preprocess`).
+            images: preprocessed images (see `preprocess`), or the output of the block before
+                `first`.
         """
         outputs: dict[str, Array] = {}
         x = images
-        for name, _, _ in LAYERS:
+        for name, _, _ in layers(self.first, self.last):
             if outputs and name.endswith("_conv1"):
                 x = nnx.max_pool(x, (2, 2), strides=(2, 2))
             x = outputs[name] = nnx.relu(getattr(self, name)(x))
         return outputs
 
     def __call__(
-        self, images: Float[Array, "batch height width 3"]
-    ) -> Float[Array, "batch height//32 width//32 512"]:
-        """Returns the features after the last pooling.
+        self, images: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch _ _ features"]:
+        """Returns the features after the last pooling: 1/32 of the size, 512 channels, of all.
 
         Args:
-            images: preprocessed images (see `preprocess`).
+            images: as for `layer_outputs`.
         """
-        last = self.layer_outputs(images)[LAYERS[-1][0]]
+        *_, last = self.layer_outputs(images).values()
         return nnx.max_pool(last, (2, 2), strides=(2, 2))
 
 
-def graphdef() -> nnx.GraphDef:
+def layers(first: int = 1, last: int = 5) -> tuple[tuple[str, int, int], ...]:
+    """Returns those of `LAYERS` that the blocks from `first` to `last` have."""
+    return tuple(layer for layer in LAYERS if first <= int(layer[0][len("block")]) <= last)
+
+
+def graphdef(first: int = 1, last: int = 5) -> nnx.GraphDef:
     """Returns the static graph of VGG16, without making its 14.7 million numbers."""
-    return split(nnx.eval_shape(lambda: VGG16(rngs=nnx.Rngs(0))))[0]
+    return split(nnx.eval_shape(lambda: VGG16(first, last, rngs=nnx.Rngs(0))))[0]
+
+
+def blocks(params: Params, first: int, last: int) -> Params:
+    """Returns the parameters of the blocks from `first` to `last`."""
+    return {name: params[name] for name, _, _ in layers(first, last)}
 
 
 def top_graphdef() -> nnx.GraphDef:
@@ -141,9 +156,10 @@ def extract(
 ) -> Float[Array, "batch features"]:
     """Returns the flattened features of images in [0, 1]; call it inside jit.
 
-    The order is that of Keras' Flatten: row, column, channel. For 224x224 images there are
-    7 * 7 * 512 = 25,088 features. On accelerators the convolutions run at JAX's default
-    precision (TF32 or bfloat16) unless the caller sets `jax.default_matmul_precision`.
+    Of the graph of all blocks, or of the first ones. The order is that of Keras' Flatten: row,
+    column, channel. For 224x224 images there are 7 * 7 * 512 = 25,088 features. On accelerators
+    the convolutions run at JAX's default precision (TF32 or bfloat16) unless the caller sets
+    `jax.default_matmul_precision`.
     """
     features = apply(graphdef, params, preprocess(images, convention))
     return features.reshape(images.shape[0], -1)

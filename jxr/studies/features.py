@@ -22,7 +22,7 @@ from jxr import rng
 from jxr.config import BlurConfig, WeightsConfig
 from jxr.data import eval_batches
 from jxr.errors import UserError
-from jxr.models.vgg16 import Convention, extract, graphdef
+from jxr.models.vgg16 import Convention, blocks, extract, graphdef
 from jxr.models.vgg16_weights import fetch, fingerprint, load_vgg16_weights, random_weights
 from jxr.studies.dataset import Dataset
 from jxr.studies.workdir import write_json
@@ -35,12 +35,21 @@ Transform = Callable[[Array, Array], Array]
 
 
 class Backbone(NamedTuple):
-    """VGG-16's convolutions, ready to apply."""
+    """VGG-16's convolutions, or its first blocks, ready to apply."""
 
     graphdef: Any
     params: Any
     fingerprint: str  # of the kernels
     convention: Convention  # of the images that the kernels want
+    last_block: int = 5
+
+    def up_to(self, last_block: int) -> "Backbone":
+        """Returns the blocks from the first to the one named."""
+        return self._replace(
+            graphdef=graphdef(1, last_block),
+            params=blocks(self.params, 1, last_block),
+            last_block=last_block,
+        )
 
 
 def load_backbone(config: WeightsConfig) -> Backbone:
@@ -60,6 +69,7 @@ def cached_features(
     title: str,
     source: dict[str, Any],
     transform: Transform | None = None,
+    half: bool = False,
 ) -> Float[np.ndarray, "n features"]:
     """Returns the flattened features of all images as a memory map; resumes where it stopped.
 
@@ -73,6 +83,7 @@ def cached_features(
             beside the array records it.
         transform: (images, row numbers) -> images in [0, 1], jitted with the network, for example
             the blur. None: the images as they are.
+        half: Keeps them in float16, in half the space, rounded to three digits.
     """
     source = {
         **source,
@@ -83,12 +94,16 @@ def cached_features(
     }
     if backbone.convention != "caffe":  # left out of it, so that older caches stay valid
         source["convention"] = backbone.convention
+    if backbone.last_block != 5:
+        source["last_block"] = backbone.last_block
+    if half:
+        source["dtype"] = "float16"
     text = json.dumps(source, sort_keys=True)
     path = cache / f"features-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npy"
     if not path.exists():
         with exclusive(path.with_suffix(".lock"), title):
             if not path.exists():
-                extract_to(path, backbone, images, title, transform)
+                extract_to(path, backbone, images, title, transform, half)
                 write_json(path.with_suffix(".json"), source)
     return np.load(path, mmap_mode="r")
 
@@ -119,12 +134,14 @@ def extract_to(
     images: Float[np.ndarray, "n height width 1"],
     title: str,
     transform: Transform | None,
+    half: bool,
 ) -> None:
     """Computes the features into `path`, by way of a partial file that a later call continues."""
 
     def forward(params: Any, batch: Array, rows: Int[Array, " batch"]) -> Float[Array, "batch f"]:
         degraded = batch if transform is None else transform(batch, rows)
-        return extract(backbone.graphdef, params, degraded, backbone.convention)
+        features = extract(backbone.graphdef, params, degraded, backbone.convention)
+        return features.astype(np.float16) if half else features
 
     forward = jax.jit(forward)
     spec = jax.eval_shape(forward, backbone.params, images[:1], np.zeros(1, np.int32))
@@ -136,9 +153,9 @@ def extract_to(
         logging.info("%s: features resumed at image %d of %d", title, done, len(images))
     else:
         progress.unlink(missing_ok=True)
-        require_space(path.parent, 4 * shape[0] * shape[1])
+        require_space(path.parent, spec.dtype.itemsize * shape[0] * shape[1])
     mode = "r+" if done else "w+"
-    features = np.lib.format.open_memmap(partial, mode=mode, dtype=np.float32, shape=shape)
+    features = np.lib.format.open_memmap(partial, mode=mode, dtype=spec.dtype, shape=shape)
     quiet = not sys.stderr.isatty()
     with tqdm(total=len(images), initial=done, desc=title, unit="image", disable=quiet) as bar:
         rest = np.arange(done, len(images))

@@ -60,10 +60,13 @@ def test_scaling_has_the_least_weighted_log_loss(predictions):
     log_odds = (2 * logit(probabilities) - 1).astype(np.float32)
     weights = np.where(labels == 1, 0.2, 3.0) * np.linspace(0.5, 1.5, 5000) / 5000
 
+    sizes = np.where(labels == 1, labels.sum(), (1 - labels).sum())
+    sure = (sizes + 1) / (sizes + 2)
+
     def loss(numbers):
         slope, threshold = numbers
         margins = np.where(labels == 1, 1, -1) * slope * (log_odds - threshold)
-        return weights @ np.logaddexp(0, -margins)
+        return weights @ (sure * np.logaddexp(0, -margins) + (1 - sure) * np.logaddexp(0, margins))
 
     found = fit_scaling(labels, log_odds, weights)
     best = minimize(loss, [1.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12})
@@ -74,3 +77,11 @@ def test_scores_against_the_labels_are_refused(predictions):
     labels, probabilities = predictions
     with pytest.raises(ValueError, match="do not rise"):
         fit_scaling(labels, -logit(probabilities))
+
+
+def test_classes_that_do_not_overlap_give_no_infinite_slope():
+    labels = np.repeat([0, 1], 20)
+    found = fit_scaling(labels, np.where(labels == 1, 3.0, -1.0))
+    assert found.threshold == pytest.approx(1)
+    # All that is known of 20 images without a mistake is one in 22.
+    assert expit(found(np.array([3.0])))[0] == pytest.approx(21 / 22, abs=1e-3)

@@ -1,10 +1,10 @@
-"""McNemar's test against SciPy and a count by hand."""
+"""McNemar's test against SciPy and a count by hand; the paired bootstrap against its variance."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from jxr.evaluation import mcnemar
+from jxr.evaluation import accuracy, auc, mcnemar, paired_difference, seed_mean_interval
 
 
 def outcomes(both, only_a, only_b, neither):
@@ -27,3 +27,33 @@ def test_by_hand():
 
 def test_equal_classifiers_do_not_differ():
     assert mcnemar(*outcomes(10, 0, 0, 4)).p_value == 1
+
+
+def test_the_interval_of_a_difference_has_the_variance_of_discordant_images():
+    """Of b images that only the first gets right and c the second: (b + c - (b-c)^2/n) / n^2."""
+    n, b, c = 1000, 20, 60
+    labels = np.arange(n) % 2
+    signs = np.where(labels == 1, 1.0, -1.0)
+    first, second = signs.copy(), signs.copy()
+    second[:b] *= -1
+    first[b : b + c] *= -1
+    first[b + c : b + c + 150] *= -1  # wrong by both: they say nothing
+    second[b + c : b + c + 150] *= -1
+    found = paired_difference(
+        labels, first[None], second[None], lambda y, s: accuracy(y, s, 0.0), samples=4000
+    )
+    assert found.mean == pytest.approx((c - b) / n)
+    deviation = np.sqrt(b + c - (c - b) ** 2 / n) / n
+    assert found.low == pytest.approx(found.mean - 1.96 * deviation, abs=0.0015)
+    assert found.high == pytest.approx(found.mean + 1.96 * deviation, abs=0.0015)
+
+
+def test_what_both_find_hard_drops_out():
+    rng = np.random.default_rng(0)
+    labels = (rng.random(400) < 0.6).astype(int)
+    first = labels + rng.normal(size=(3, 400))
+    second = first + 0.1 * rng.normal(size=(3, 400))
+    found = paired_difference(labels, first, second, auc, samples=500)
+    assert found.mean == pytest.approx(float(np.mean(auc(labels, second) - auc(labels, first))))
+    low, high = seed_mean_interval(labels, first, auc, samples=500)
+    assert found.high - found.low < (high - low) / 4

@@ -1,0 +1,35 @@
+"""Trains and scores classifiers by several recipes; see `ml_collections_configs/classification.py`.
+
+Choices are made on validation images; --part=test is for recipes that are finished.
+"""
+
+from absl import flags
+
+from experiments import cli
+
+CONFIG = cli.config_flag()
+PARALLEL = cli.parallel_flag()
+PART = flags.DEFINE_enum(
+    "part",
+    "validation",
+    ["validation", "test"],
+    "Which images; test is for recipes that are finished.",
+)
+flags.adopt_module_key_flags(cli)
+
+
+def main() -> None:
+    """Runs what is left of the study in the run directory."""
+    from jxr.config import ClassificationConfig
+    from jxr.reporting.classification_figure import write_classification
+    from jxr.studies.classification_study import classification_study
+
+    config = cli.config_of(ClassificationConfig, CONFIG)
+    workdir, cache = cli.folders()
+    results = classification_study(config, workdir, cache, PART.value, PARALLEL.value)
+    write_classification(results, workdir / "report")
+    print(f"results: {workdir / PART.value}.json, tables and charts: {workdir / 'report'}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,38 @@
+"""The last blocks of VGG-16 with a small classifier, for training on what the others give."""
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Key
+
+from jxr.models.heads import dense, dropout
+from jxr.models.vgg16 import VGG16
+
+
+class TunedVGG16(nnx.Module):
+    """Blocks of VGG-16, the mean over all places, dropout, and log-odds for each question.
+
+    The mean makes it indifferent to where in the image something is seen, and spares it the 6
+    million numbers of a dense layer on all places.
+    """
+
+    def __init__(self, first: int = 5, questions: int = 2, dropout: float = 0.5, *, rngs: nnx.Rngs):
+        self.dropout = dropout
+        self.blocks = VGG16(first, 5, rngs=rngs)
+        self.log_odds = dense(512, questions, rngs)
+
+    def __call__(
+        self,
+        features: Float[Array, "batch height width channels"],
+        *,
+        dropout_keys: Key[Array, " batch"] | None = None,
+    ) -> Float[Array, "batch questions"]:
+        """Returns the log-odds of yes to each question.
+
+        Args:
+            features: what the block before the first of these gives.
+            dropout_keys: one key an example (`jxr.rng.per_example`), or None for no dropout.
+        """
+        x = self.blocks(features.astype(jnp.float32)).mean(axis=(1, 2))
+        if dropout_keys is not None:
+            x = dropout(x, dropout_keys, self.dropout)
+        return self.log_odds(x)

@@ -1,0 +1,140 @@
+"""What blur does to frozen features: a chart, and tables."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from jxr.reporting.drawing import COLOURS, SHAPES, new_figure, plain, tidy
+from jxr.reporting.labels import SIGMA, Row, name
+from jxr.reporting.tables import Table, to_markdown, with_interval
+
+SCORES = {"accuracy": "accuracy", "auc": "AUC"}
+
+
+def blur_effect_figure(results: Mapping[str, Any]) -> Figure:
+    """Scores over sigma: trained at each sigma, and trained without blur.
+
+    Args:
+        results: of `jxr.studies.blur_effect`.
+
+    Returns:
+        One row of panels a task, with 95 % intervals; the controls are paler.
+    """
+    rows = results["classification"]
+    tasks, kinds = (list(dict.fromkeys(row[key] for row in rows)) for key in ("task", "features"))
+    sharp = min(row["train_sigma"] for row in rows)
+    arms = {
+        f"trained at the same {SIGMA}": lambda row: row["train_sigma"] == row["sigma"],
+        f"trained at {SIGMA} {sharp:g}": lambda row: row["train_sigma"] == sharp,
+    }
+    figure = new_figure(8.6, 3.0 * len(tasks) + 0.8)
+    panels = figure.subplots(len(tasks), len(SCORES), sharex=True, squeeze=False)
+    for line, task in zip(panels, tasks, strict=True):
+        for axes, (score, title) in zip(line, SCORES.items(), strict=True):
+            for number, kind in enumerate(kinds):
+                for place, (arm, belongs) in enumerate(arms.items()):
+                    mine = [
+                        row
+                        for row in rows
+                        if (row["task"], row["features"]) == (task, kind) and belongs(row)
+                    ]
+                    x = [row["sigma"] + 0.05 * (2 * number + place - 1.5) for row in mine]
+                    low, high = zip(*(row[f"{score}_ci95"] for row in mine), strict=True)
+                    colour = COLOURS[2 * number + place]
+                    axes.vlines(x, low, high, color=colour, linewidth=1.4, alpha=0.7)
+                    axes.plot(
+                        x, [row[score] for row in mine], color=colour, linewidth=1,
+                        marker=SHAPES[2 * number + place], markersize=4.5,
+                        label=plain(f"{kind.replace('_', ' ')}, {arm}"),
+                    )  # fmt: skip
+            axes.set(title=f"{plain(name(task))}: {title}")
+            tidy(axes)
+    for axes in panels[-1]:
+        axes.set_xlabel(f"{SIGMA} of the test images (pixels)")
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
+    return figure
+
+
+def difference_table(rows: Sequence[Row]) -> Table:
+    """By how much B scores above A on the same images.
+
+    Args:
+        rows: `comparisons` of a study's results.
+    """
+    return Table(
+        columns=(
+            "Task",
+            "Features",
+            f"A: {SIGMA} trained → tested",
+            "B",
+            "Accuracy, B less A [95 %]",
+            "AUC, B less A [95 %]",
+            "Only A right",
+            "Only B right",
+            "McNemar's p",
+        ),
+        rows=[
+            (
+                name(row["task"]),
+                row["features"],
+                " → ".join(f"{sigma:g}" for sigma in row["train_test_a"]),
+                " → ".join(f"{sigma:g}" for sigma in row["train_test_b"]),
+                with_interval(row["accuracy_difference"], row["accuracy_difference_ci95"]),
+                with_interval(row["auc_difference"], row["auc_difference_ci95"]),
+                str(row["b"]),
+                str(row["c"]),
+                "< 0.001" if row["p_value"] < 0.001 else f"{row['p_value']:.3f}",
+            )
+            for row in rows
+        ],
+        words=("Task", "Features", f"A: {SIGMA} trained → tested", "B"),
+    )
+
+
+def matrix_table(rows: Sequence[Row]) -> Table:
+    """Accuracy and AUC of every pair of sigmas.
+
+    Args:
+        rows: `classification` or `matched` of a study's results.
+    """
+    return Table(
+        columns=(
+            "Task", "Features", f"{SIGMA} trained", "tested", "Accuracy [95 %]", "AUC [95 %]",
+            "Sensitivity", "Specificity",
+        ),
+        rows=[
+            (
+                name(row["task"]),
+                row["features"],
+                f"{row['train_sigma']:g}",
+                f"{row['sigma']:g}",
+                with_interval(row["accuracy"], row["accuracy_ci95"]),
+                with_interval(row["auc"], row["auc_ci95"]),
+                f"{row['sensitivity']:.3f}",
+                f"{row['specificity']:.3f}",
+            )
+            for row in rows
+        ],
+        words=("Task", "Features"),
+    )  # fmt: skip
+
+
+def write_blur_effect(results: Mapping[str, Any], folder: Path) -> None:
+    """Writes `figures/blur_effect.png` and `tables.md`.
+
+    Args:
+        results: of `jxr.studies.blur_effect`.
+        folder: is made if need be.
+    """
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    blur_effect_figure(results).savefig(folder / "figures" / "blur_effect.png", dpi=150)
+    tables = {
+        "Differences": difference_table(results["comparisons"]),
+        "All test images": matrix_table(results["classification"]),
+        "Pairs of equal sharpness": matrix_table(results["matched"]),
+    }
+    parts = [f"## {title}\n\n{to_markdown(table)}" for title, table in tables.items()]
+    (folder / "tables.md").write_text("\n".join(parts))

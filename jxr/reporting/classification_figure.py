@@ -1,0 +1,166 @@
+"""The classification study as charts and tables."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from jxr.reporting.drawing import COLOURS, REPORT, SHAPES, new_figure, plain, tidy
+from jxr.reporting.labels import Row, arm, name
+from jxr.reporting.report_values import ACCURACY
+from jxr.reporting.tables import Table, classification_table, to_markdown, with_interval, without
+
+SCORES = {"accuracy": "accuracy", "auc": "AUC"}
+
+
+def scores_figure(rows: Sequence[Row]) -> Figure:
+    """Accuracy and AUC of each recipe with its 95 % interval; the report's accuracies as diamonds.
+
+    Args:
+        rows: `classification` of a study's results.
+
+    Returns:
+        One row of panels a task.
+    """
+    tasks, recipes, arms = (
+        list(dict.fromkeys(map(key, rows)))
+        for key in (lambda row: row["task"], lambda row: row["recipe"], arm)
+    )
+    figure = new_figure(8.6, (0.5 * len(arms) + 0.7) * len(tasks) + 0.8)
+    panels = figure.subplots(len(tasks), len(SCORES), sharey=True, squeeze=False)
+    for line, task in zip(panels, tasks, strict=True):
+        for axes, (score, title) in zip(line, SCORES.items(), strict=True):
+            for row in rows:
+                if row["task"] != task:
+                    continue
+                number = recipes.index(row["recipe"])
+                y = arms.index(arm(row)) + 0.22 * (number - (len(recipes) - 1) / 2)
+                axes.hlines(y, *row[f"{score}_ci95"], color=COLOURS[number], linewidth=1.6)
+                axes.plot(row[score], y, ls="none", markersize=4.5, **style(number))
+                value = ACCURACY.get((task, row["train_on"], row["test_on"]))
+                if score == "accuracy" and value is not None:
+                    axes.plot(value, arms.index(arm(row)), **REPORT)
+            axes.set(title=f"{plain(name(task))}: {title}", ylim=(len(arms) - 0.5, -0.5))
+            axes.set_yticks(range(len(arms)), arms)
+            tidy(axes)
+    handles = [Line2D([], [], ls="none", **style(number)) for number in range(len(recipes))]
+    handles.append(Line2D([], [], **REPORT))
+    figure.legend(
+        handles, [*recipes, "published in the report"], loc="outside upper center", ncols=4,
+        frameon=False,
+    )  # fmt: skip
+    return figure
+
+
+def style(number: int) -> dict[str, Any]:
+    """Colour and shape of a recipe."""
+    return {"color": COLOURS[number], "marker": SHAPES[number]}
+
+
+def reliability_figure(rows: Sequence[Row]) -> Figure:
+    """How often a prediction of a certain probability is right, for original images.
+
+    Args:
+        rows: `calibration` of a study's results.
+
+    Returns:
+        One panel a task; a point's area grows with the number of its predictions.
+    """
+    shown = [row for row in rows if row["train_on"] == row["test_on"] == "original"]
+    tasks, recipes = (list(dict.fromkeys(row[key] for row in shown)) for key in ("task", "recipe"))
+    figure = new_figure(4.2 * len(tasks), 4.3)
+    for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
+        axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8)
+        for row in (row for row in shown if row["task"] == task):
+            number = recipes.index(row["recipe"])
+            total = sum(row["count"])
+            axes.plot(row["predicted"], row["observed"], color=COLOURS[number], linewidth=0.9)
+            axes.scatter(
+                row["predicted"], row["observed"], [8 + 250 * n / total for n in row["count"]],
+                alpha=0.7, label=f"{row['recipe']}, ECE {row['ece']:.3f}", **style(number),
+            )  # fmt: skip
+        axes.set(
+            title=plain(name(task)), xlabel="predicted probability", ylabel="observed frequency",
+            xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal",
+        )  # fmt: skip
+        tidy(axes)
+        legend = axes.legend(fontsize=8, frameon=False, loc="upper left")
+        for handle in legend.legend_handles:
+            handle.set_sizes([25])  # type: ignore[union-attr]
+    return figure
+
+
+def calibration_table(rows: Sequence[Row]) -> Table:
+    """Expected calibration errors, one row a classifier and kind of image."""
+    return Table(
+        columns=("Task", "Recipe", "Trained → tested on", "ECE", "Prevalence", "assumed"),
+        rows=[
+            (
+                name(row["task"]),
+                row["recipe"],
+                arm(row),
+                f"{row['ece']:.3f}",
+                f"{row['prevalence']:.3f}",
+                f"{row['assumed_prevalence']:.3f}",
+            )
+            for row in rows
+        ],
+        words=("Task", "Recipe", "Trained → tested on"),
+    )
+
+
+def comparison_table(rows: Sequence[Row]) -> Table:
+    """Differences of B from A on the same images, with paired intervals and McNemar's tests."""
+    return Table(
+        columns=(
+            "Task",
+            "Recipe",
+            "A",
+            "B",
+            "Accuracy, B less A [95 %]",
+            "AUC, B less A [95 %]",
+            "Same decision",
+            "McNemar's p, each seed",
+        ),
+        rows=[
+            (
+                name(row["task"]),
+                row["recipe"],
+                row["classifier_a"],
+                row["classifier_b"],
+                with_interval(row["accuracy_difference"], row["accuracy_difference_ci95"]),
+                with_interval(row["auc_difference"], row["auc_difference_ci95"]),
+                f"{row['agreement']:.3f}",
+                ", ".join(f"{test['p_value']:.2g}" for test in row["mcnemar"]),
+            )
+            for row in rows
+        ],
+        words=("Task", "Recipe", "A", "B"),
+    )
+
+
+def write_classification(results: Mapping[str, Any], folder: Path) -> None:
+    """Writes `PART.md` and `figures/PART-scores.png`, `figures/PART-reliability.png`.
+
+    Args:
+        results: of `jxr.studies.classification_study`.
+        folder: is made if need be.
+    """
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    part = results["part"]
+    figures = {
+        "scores": scores_figure(results["classification"]),
+        "reliability": reliability_figure(results["calibration"]),
+    }
+    for title, figure in figures.items():
+        figure.savefig(folder / "figures" / f"{part}-{title}.png", dpi=150)
+    tables = {
+        f"All {part} images": classification_table(results["classification"]),
+        "Pairs of equal sharpness": without(classification_table(results["matched"]), {"Report"}),
+        "Calibration": calibration_table(results["calibration"]),
+        "Comparisons": comparison_table(results["comparisons"]),
+    }
+    parts = [f"## {title}\n\n{to_markdown(table)}" for title, table in tables.items()]
+    (folder / f"{part}.md").write_text("\n".join(parts))

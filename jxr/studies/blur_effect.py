@@ -1,0 +1,157 @@
+"""Does blur matter? Linear classifiers on frozen features, trained and tested at each sigma.
+
+Nothing but the images differs between two sigmas: no random numbers, no early stopping, and the
+strength of the penalty is chosen in the same way on the validation images. So what differs in the
+scores is due to the blur and to the finite number of images, which the intervals speak of.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from jxr.config import BlurConfig, BlurEffectConfig
+from jxr.evaluation import accuracy, auc, paired_difference
+from jxr.studies.binary_tasks import default_tasks
+from jxr.studies.classifiers import classification_row, paired_row
+from jxr.studies.controls_study import Task, control_features, fitted, matched_row, open_task
+from jxr.studies.dataset import Dataset, load_dataset
+from jxr.studies.features import Backbone, dataset_features, load_backbone
+from jxr.studies.restorers import check_blur
+from jxr.studies.workdir import Stages, claim, study_provenance, write_json
+
+CONTROL = "global_statistics"
+VGG16_CHANNELS = 512
+
+# By sigma, one row for each image of the data set.
+Features = dict[float, Float[np.ndarray, "n features"]]
+
+
+def blur_effect_study(config: BlurEffectConfig, workdir: Path, cache: Path) -> dict[str, Any]:
+    """Runs what is left of the study and returns (and writes) its results.
+
+    Args:
+        config: Which images, sigmas and tasks.
+        workdir: Run directory; gets `results.json`.
+        cache: Folder of decoded images and features, which other runs may share.
+
+    Raises:
+        UserError: a mistake in the config, the images or the weights.
+    """
+    for sigma in config.sigmas:
+        check_blur(replace(config.blur, sigma=sigma), config.data.size)
+    dataset = load_dataset(config.data, cache)
+    names = config.tasks or default_tasks(dataset.records)
+    tasks = [open_task(name, dataset, config.caliper) for name in names]
+    backbone = load_backbone(config.weights)
+    fingerprints = {"data": dataset.fingerprint, "weights": backbone.fingerprint}
+    claim(workdir, config, **fingerprints)
+    stages = Stages(workdir / "stages")
+    kinds: Mapping[str, Callable[[BlurConfig | None], np.ndarray]] = {
+        "vgg16": partial(pooled_features, config, dataset, backbone, cache),
+        f"control-{CONTROL}": lambda blur: control_features(dataset, blur, seed=0)[CONTROL],
+    }
+    tables: dict[str, list] = {"classification": [], "matched": [], "comparisons": []}
+    for kind, compute in kinds.items():
+        features = {}
+        for sigma in config.sigmas:
+            with stages.timed(f"features-{kind}-sigma{sigma:g}"):
+                features[sigma] = compute(blur_of(config, sigma))
+        for task in tasks:
+            found = stages.run(f"{kind}/{task.name}", partial(task_rows, config, task, features))
+            for name, table in tables.items():
+                table += [{"features": kind, **row} for row in found[name]]
+    results = {
+        "provenance": study_provenance(config, stages, dataset.notes, **fingerprints),
+        **tables,
+    }
+    write_json(workdir / "results.json", results)
+    return results
+
+
+def blur_of(config: BlurEffectConfig, sigma: float) -> BlurConfig | None:
+    """Returns the blur setting of one sigma; at 0 the images are left as they are."""
+    return replace(config.blur, sigma=sigma) if sigma else None
+
+
+def pooled_features(
+    config: BlurEffectConfig,
+    dataset: Dataset,
+    backbone: Backbone,
+    cache: Path,
+    blur: BlurConfig | None,
+) -> Float[np.ndarray, "n 512"]:
+    """Returns VGG-16's last features of all images, the mean over places."""
+    features = dataset_features(
+        backbone, dataset, cache, resize=config.data.resize, blur=blur, seed=0
+    )
+    means = [
+        np.asarray(row, np.float64).reshape(-1, VGG16_CHANNELS).mean(axis=0) for row in features
+    ]
+    return np.stack(means)
+
+
+def task_rows(
+    config: BlurEffectConfig, task: Task, features: Features
+) -> dict[str, list[dict[str, Any]]]:
+    """Returns the scores of every pair of sigmas, and how each differs from no blur at all."""
+    tables: dict[str, list[dict[str, Any]]] = {"classification": [], "matched": []}
+    said = {}
+    for trained in config.sigmas:
+        model = fitted(features[trained], task.train, task.validation)
+        for tested in config.sigmas:
+            odds = model.decision_function(features[tested][task.test.rows])[None]
+            said[trained, tested] = odds
+            common: dict[str, Any] = {
+                "task": task.name,
+                "train_sigma": trained,
+                "seeds": [0],
+                "strength": model[-1].C,
+                "samples": config.bootstrap_samples,
+                "blur": replace(config.blur, sigma=tested),
+            }
+            tables["classification"].append(classification_row(task.test.labels, odds, **common))
+            tables["matched"].append(matched_row(task.pairs, odds, **common))
+    sharp = min(config.sigmas)
+    compared = [
+        pair
+        for sigma in config.sigmas
+        if sigma != sharp
+        for pair in (
+            ((sharp, sharp), (sigma, sigma)),  # a network for each blur
+            ((sharp, sharp), (sharp, sigma)),  # one network that has not seen the blur
+        )
+    ]
+    tables["comparisons"] = [
+        comparison(config, task, *pair, said[pair[0]], said[pair[1]]) for pair in compared
+    ]
+    return tables
+
+
+def comparison(
+    config: BlurEffectConfig,
+    task: Task,
+    first_sigmas: tuple[float, float],
+    second_sigmas: tuple[float, float],
+    first: Float[np.ndarray, "1 n"],
+    second: Float[np.ndarray, "1 n"],
+) -> dict[str, Any]:
+    """Returns by how much the second classifier scores above the first on the same test images."""
+    labels = task.test.labels
+    row: dict[str, Any] = paired_row(
+        labels,
+        first[0],
+        second[0],
+        task=task.name,
+        train_test_a=list(first_sigmas),
+        train_test_b=list(second_sigmas),
+    )
+    for name, metric in (("accuracy", partial(accuracy, threshold=0.0)), ("auc", auc)):
+        found = paired_difference(labels, first, second, metric, samples=config.bootstrap_samples)
+        row[f"{name}_difference"] = found.mean
+        row[f"{name}_difference_ci95"] = [found.low, found.high]
+    return row

@@ -1,0 +1,153 @@
+"""Classifiers by two recipes, the report's and a better one, and what can be said of them.
+
+Every choice is made on validation images, which are of other patients than the training images:
+thresholds and temperatures too. `part` says on which images the tables are: test images once all
+recipes are finished.
+"""
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jxr.config import ClassificationConfig
+from jxr.errors import UserError
+from jxr.evaluation import fit_scaling
+from jxr.evaluation.overlap import overlap_weights
+from jxr.studies.classification_tables import TABLES, Answered, Cell
+from jxr.studies.controls import borders, sharpness
+from jxr.studies.dataset import load_dataset
+from jxr.studies.features import load_backbone
+from jxr.studies.recipes import (
+    KINDS,
+    TRAIN_ON,
+    Inputs,
+    fine_tuned_log_odds,
+    head_log_odds,
+    train_fine_tuned,
+    train_heads,
+)
+from jxr.studies.restorers import check_blur, check_reflect, in_batches
+from jxr.studies.workdir import Stages, claim, study_provenance, write_json
+from jxr.training.parallel import Parallel
+
+RECIPES = {
+    "report": (train_heads, head_log_odds),
+    "fine-tuned": (train_fine_tuned, fine_tuned_log_odds),
+}
+
+
+def classification_study(
+    config: ClassificationConfig,
+    workdir: Path,
+    cache: Path,
+    part: str,
+    parallel: Parallel = "jit",
+) -> dict[str, Any]:
+    """Runs what is left of the study and returns (and writes) its results.
+
+    Args:
+        config: Which images, recipes and seeds.
+        workdir: Run directory; gets `PART.json` and `predictions-PART.npz`.
+        cache: Folder of decoded images and features, which other runs may share.
+        part: `validation`, or `test` once all recipes are finished.
+        parallel: See `fit`.
+
+    Raises:
+        UserError: a mistake in the config, the images or the weights.
+    """
+    check_blur(config.blur, config.data.size)
+    check_reflect(config.blur)
+    if config.tuned.size > config.data.size:
+        raise UserError(
+            f"tuned.size {config.tuned.size} is more than data.size {config.data.size}: lower it"
+        )
+    dataset = load_dataset(config.data, cache)
+    backbone = load_backbone(config.weights)
+    inputs = Inputs(config, dataset, backbone, workdir, cache)
+    for one in ("train", "validation", "test"):
+        inputs.examples(one)  # a class without images is said before the work, not after
+    fingerprints = {"data": dataset.fingerprint, "weights": backbone.fingerprint}
+    claim(workdir, config, **fingerprints)
+    stages = Stages(workdir / "stages")
+    for (recipe, (train, _)), train_on in product(RECIPES.items(), TRAIN_ON):
+        with stages.timed(f"train-{recipe}-{train_on}"):
+            train(inputs, train_on, parallel)
+    said = {}
+    for one in dict.fromkeys(("validation", part)):
+        with stages.timed(f"predict-{one}"):
+            said[one] = log_odds(inputs, one)
+    tables: dict[str, list] = {name: [] for name in TABLES}
+    for number in range(len(inputs.tasks)):
+        answered = answers_to(inputs, number, said["validation"], said[part], part)
+        for name, table in TABLES.items():
+            tables[name] += table(answered, config)
+    notes = [*dataset.notes, f"scored on {part} images"]
+    provenance = study_provenance(config, stages, notes, **fingerprints)
+    results = {"provenance": provenance, "part": part, **tables}
+    write_json(workdir / f"{part}.json", results)
+    return results
+
+
+def log_odds(inputs: Inputs, part: str) -> dict[Cell, np.ndarray]:
+    """Returns seeds x images x questions log-odds of every cell, and saves them as .npz."""
+    said = {
+        Cell(recipe, train_on, kind): predict(inputs, train_on, part, kind)
+        for (recipe, (_, predict)), train_on, kind in product(RECIPES.items(), TRAIN_ON, KINDS)
+    }
+    rows = np.sort(inputs.dataset.part(part))
+    paths = np.array([inputs.dataset.records[row].path for row in rows])
+    arrays: dict[str, Any] = {" ".join(cell): values for cell, values in said.items()}
+    np.savez(inputs.workdir / f"predictions-{part}.npz", paths=paths, tasks=inputs.tasks, **arrays)
+    return said
+
+
+def answers_to(
+    inputs: Inputs,
+    number: int,
+    validation: dict[Cell, np.ndarray],
+    said: dict[Cell, np.ndarray],
+    part: str,
+) -> Answered:
+    """Returns the answers to one question, as the recipes give them and calibrated.
+
+    The recipe `report` stays as it is; `report-calibrated` is the same network. A classifier is
+    calibrated on validation images such as it was trained on, each seed for itself, where those
+    count most whose sharpness and borders look like the other class: among them, the style of
+    acquisition tells nothing.
+    """
+    rows = np.sort(inputs.dataset.part("validation"))
+    chosen = inputs.examples("validation")[number]
+    places = np.searchsorted(rows, chosen.rows)
+    images = inputs.images("validation", "original")[places]
+    style = in_batches(lambda batch: np.hstack([borders(batch), sharpness(batch)]), images)
+    patients = np.array([inputs.dataset.records[row].patient for row in chosen.rows])
+    weights = overlap_weights(chosen.labels, style, patients)
+    scored = inputs.examples(part)[number]
+    among = np.searchsorted(np.sort(inputs.dataset.part(part)), scored.rows)
+    answers = {}
+    for cell, values in said.items():
+        values = values[:, among, number]
+        known = validation[cell._replace(test_on=cell.train_on)][:, places, number]
+        scaled = np.stack(
+            [
+                fit_scaling(chosen.labels, one, weights)(row)
+                for one, row in zip(known, values, strict=True)
+            ]
+        )
+        if cell.recipe == "report":
+            answers[cell] = values
+            answers[cell._replace(recipe="report-calibrated")] = scaled
+        else:
+            answers[cell] = scaled
+    return Answered(
+        name=inputs.tasks[number],
+        labels=scored.labels,
+        prevalence=float(chosen.labels.mean()),
+        sharpness=in_batches(
+            lambda batch: sharpness(batch)[:, :2].mean(axis=1),
+            inputs.images(part, "original")[among],
+        ),
+        log_odds=answers,
+    )

@@ -1,0 +1,178 @@
+"""The tables of a classification study: scores, matched pairs, calibration, comparisons."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float64, Int
+from scipy.special import expit, logit
+
+from jxr.config import ClassificationConfig
+from jxr.evaluation import accuracy, auc, paired_difference, reliability
+from jxr.evaluation.matched import match_pairs
+from jxr.studies.classifiers import band_row, classification_row, paired_row
+from jxr.studies.controls_study import matched_row
+
+Rows = list[dict[str, Any]]
+
+
+class Cell(NamedTuple):
+    """Which classifier, and which images it meets."""
+
+    recipe: str
+    train_on: str
+    test_on: str
+
+
+class Answered(NamedTuple):
+    """What all classifiers say to one question about some images."""
+
+    name: str  # of the question
+    labels: Int[np.ndarray, " n"]
+    prevalence: float  # of yes among validation images
+    sharpness: Float[np.ndarray, " n"]  # of the images before any blur
+    # Above 0 is yes. Calibrated ones are for classes that are equally frequent.
+    log_odds: dict[Cell, Float64[np.ndarray, "seeds n"]]
+
+
+# (train_on, test_on) of classifiers that are compared, within a recipe.
+COMPARED = (
+    (("original", "original"), ("blurred", "blurred")),
+    (("original", "original"), ("original", "blurred")),
+    (("original", "original"), ("original", "recovered")),
+    (("original", "blurred"), ("original", "recovered")),
+)
+
+
+def identity(answered: Answered, cell: Cell) -> dict[str, Any]:
+    """Returns what tells a cell's row from others."""
+    return {
+        "task": answered.name,
+        **cell._asdict(),
+        "restorer": "wiener_net" if cell.test_on == "recovered" else None,
+    }
+
+
+def score_rows(answered: Answered, config: ClassificationConfig) -> Rows:
+    """Returns the scores of every cell, at log-odds of 0."""
+    return [
+        classification_row(
+            answered.labels,
+            values,
+            samples=config.bootstrap_samples,
+            blur=config.blur,
+            seeds=list(config.seeds),
+            **identity(answered, cell),
+        )
+        for cell, values in answered.log_odds.items()
+    ]
+
+
+def matched_rows(answered: Answered, config: ClassificationConfig) -> Rows:
+    """Returns the scores of every cell on pairs of images, one of each class, of one sharpness."""
+    pairs = match_pairs(answered.labels, answered.sharpness, config.caliper)
+    return [
+        matched_row(
+            pairs,
+            values,
+            samples=config.bootstrap_samples,
+            blur=config.blur,
+            seeds=list(config.seeds),
+            **identity(answered, cell),
+        )
+        for cell, values in answered.log_odds.items()
+    ]
+
+
+def calibration_rows(answered: Answered, config: ClassificationConfig) -> Rows:
+    """Returns reliability curves: all seeds' predictions together, and the mean error of a seed.
+
+    To calibrated log-odds, those of the classes' frequency among validation images are added; the
+    report's own hold them already.
+    """
+    rows = []
+    for cell, values in answered.log_odds.items():
+        prior = 0.0 if cell.recipe == "report" else float(logit(answered.prevalence))
+        probabilities = expit(values + prior)
+        curve = reliability(np.tile(answered.labels, len(values)), probabilities.ravel())
+        each = [reliability(answered.labels, one).ece for one in probabilities]
+        rows.append(
+            {
+                **identity(answered, cell),
+                "ece": float(np.mean(each)),
+                "prevalence": float(answered.labels.mean()),
+                "assumed_prevalence": answered.prevalence,
+                "predicted": curve.predicted.tolist(),
+                "observed": curve.observed.tolist(),
+                "count": curve.count.tolist(),
+            }
+        )
+    return rows
+
+
+def comparison_rows(answered: Answered, config: ClassificationConfig) -> Rows:
+    """Returns how the second of two classifiers differs from the first on the same images.
+
+    Differences of means over seeds with their paired interval, how many single decisions are the
+    same, and McNemar's test of each seed.
+    """
+    rows = []
+    decided = partial(accuracy, threshold=0.0)
+    for recipe in dict.fromkeys(cell.recipe for cell in answered.log_odds):
+        for pair in COMPARED:
+            cells = [Cell(recipe, *one) for one in pair]
+            first, second = (answered.log_odds[cell] for cell in cells)
+            differences = {
+                name: paired_difference(
+                    answered.labels, first, second, metric, samples=config.bootstrap_samples
+                )
+                for name, metric in (("accuracy", decided), ("auc", auc))
+            }
+            rows.append(
+                {
+                    "task": answered.name,
+                    "recipe": recipe,
+                    "classifier_a": describe(cells[0]),
+                    "classifier_b": describe(cells[1]),
+                    "n": len(answered.labels),
+                    **{f"{name}_difference": one.mean for name, one in differences.items()},
+                    **{
+                        f"{name}_difference_ci95": [one.low, one.high]
+                        for name, one in differences.items()
+                    },
+                    "agreement": float(((first >= 0) == (second >= 0)).mean()),
+                    "mcnemar": [
+                        paired_row(answered.labels, *one, seed=seed)
+                        for seed, *one in zip(config.seeds, first, second, strict=True)
+                    ],
+                }
+            )
+    return rows
+
+
+def describe(cell: Cell) -> str:
+    """Returns a readable name of a classifier and the images it sees."""
+    return f"{cell.train_on} -> {cell.test_on}"
+
+
+def band_rows(answered: Answered, config: ClassificationConfig) -> Rows:
+    """Returns the 95 % band of every cell's mean ROC curve."""
+    return [
+        band_row(
+            answered.labels,
+            values,
+            samples=config.bootstrap_samples,
+            **identity(answered, cell),
+        )
+        for cell, values in answered.log_odds.items()
+    ]
+
+
+TABLES: Mapping[str, Callable[[Answered, ClassificationConfig], Rows]] = {
+    "classification": score_rows,
+    "matched": matched_rows,
+    "calibration": calibration_rows,
+    "comparisons": comparison_rows,
+    "roc_band": band_rows,
+}

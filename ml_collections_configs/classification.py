@@ -1,0 +1,50 @@
+"""Configs of the classification study.
+
+    python -m experiments.classification --config=ml_collections_configs/classification.py:NAME \
+        --workdir=DIR [--config.data.path=PATH] [--config.weights.path=FILE] [--part=test]
+
+demo     Phantoms of 64 pixels and seeded random kernels: a few minutes on two CPU cores.
+kermany  The report's heads, and VGG-16 fine-tuned from its fifth block on, five seeds each, on the
+         Guangzhou images.
+"""
+
+from ml_collections import ConfigDict
+
+from jxr.config import (
+    ClassificationConfig,
+    DataConfig,
+    FineTuningConfig,
+    HeadConfig,
+    PhantomConfig,
+    ScheduleConfig,
+    WeightsConfig,
+)
+from jxr.config_dict import to_config_dict
+from jxr.errors import UserError
+
+RUNS = {
+    "demo": ClassificationConfig(
+        seeds=(0, 1),
+        data=DataConfig(
+            source="phantoms",
+            size=64,
+            phantoms=PhantomConfig(train=240, test=120, seed=1),
+            validation_fraction=0.25,
+        ),
+        weights=WeightsConfig(kind="random"),
+        head=HeadConfig(hidden=(), schedule=ScheduleConfig(epochs=60, learning_rate=3e-4)),
+        tuned=FineTuningConfig(
+            size=64,
+            views=1,
+            schedule=ScheduleConfig(epochs=10, learning_rate=1e-4, decay="cosine", clip_norm=1.0),
+        ),
+    ),
+    "kermany": ClassificationConfig(),
+}
+
+
+def get_config(name: str = "demo") -> ConfigDict:
+    """Returns the config `name`."""
+    if name not in RUNS:
+        raise UserError(f"no config '{name}' in classification.py: give one of {', '.join(RUNS)}")
+    return to_config_dict(RUNS[name])

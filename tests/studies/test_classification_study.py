@@ -1,0 +1,221 @@
+"""The classification study on tiny images: rows, choices on validation, resume, mistakes."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from sklearn.metrics import roc_auc_score
+
+from jxr.config import ClassificationConfig, FineTuningConfig, PhantomConfig
+from jxr.config_dict import from_config_dict
+from jxr.data.augmentation import random_view
+from jxr.errors import UserError
+from jxr.evaluation import reliability
+from jxr.studies.binary_tasks import Examples
+from jxr.studies.classification_study import classification_study
+from jxr.studies.features import load_backbone
+from jxr.studies.fine_tuning import answers, frozen_maps
+from ml_collections_configs.classification import RUNS, get_config
+from tests.test_experiments import call, the_error
+from tests.tiny import tiny
+
+KEYS = ("task", "recipe", "train_on", "test_on")
+RECIPES = ("report", "report-calibrated", "fine-tuned")
+
+
+def small(name, path):
+    run = RUNS[name]
+    if run.data.source == "phantoms":
+        phantoms = PhantomConfig(train=60, test=24)
+        run = dataclasses.replace(
+            run, data=dataclasses.replace(run.data, size=32, phantoms=phantoms)
+        )
+    else:
+        run = tiny(run, path)
+        run = dataclasses.replace(run, data=dataclasses.replace(run.data, validation_fraction=0.4))
+    schedule = dataclasses.replace(run.tuned.schedule, epochs=8, batch_size=4, learning_rate=3e-4)
+    head = dataclasses.replace(
+        run.head, schedule=dataclasses.replace(run.head.schedule, epochs=8, batch_size=4)
+    )
+    return dataclasses.replace(
+        run,
+        seeds=(0, 1),
+        head=head,
+        tuned=FineTuningConfig(size=32, views=1, schedule=schedule),
+        bootstrap_samples=100,
+        caliper=2.0,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_images, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("classification")
+    config = small("kermany", tiny_images)
+    results = {
+        part: classification_study(config, folder / "run", folder / "cache", part)
+        for part in ("validation", "test")
+    }
+    return config, folder, results
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_config_is_read_back(name):
+    assert from_config_dict(ClassificationConfig, get_config(name)) == RUNS[name]
+
+
+def test_the_demo_runs(tmp_path):
+    results = classification_study(small("demo", ""), tmp_path / "run", tmp_path / "cache", "test")
+    assert len(results["classification"]) == 2 * 3 * 2 * 3
+
+
+def test_rows(finished):
+    _, folder, results = finished
+    for part, n in (("validation", 15), ("test", 18)):
+        table = results[part]["classification"]
+        assert json.loads((folder / "run" / f"{part}.json").read_text()) == results[part]
+        assert len(table) == 2 * 3 * 2 * 3  # tasks, recipes, trained on, tested on
+        assert {row["recipe"] for row in table} == set(RECIPES)
+        assert {row["n"] for row in table if row["task"] == "normal_vs_pneumonia"} == {n}
+        for row in table:
+            assert (row["restorer"] == "wiener_net") == (row["test_on"] == "recovered")
+            assert row["seeds"] == [0, 1]
+    assert len(results["test"]["matched"]) == len(results["test"]["calibration"]) == 36
+    assert len(results["test"]["comparisons"]) == 2 * 3 * 4
+
+
+def test_scores_are_those_of_the_saved_predictions(finished):
+    _, folder, results = finished
+    saved = np.load(folder / "run" / "predictions-test.npz")
+    viral = np.char.find(saved["paths"], "virus") >= 0
+    ill = np.char.find(saved["paths"], "person") >= 0
+    for task, labels, kept in (
+        ("normal_vs_pneumonia", ill, np.ones(18, bool)),
+        ("bacterial_vs_viral", viral, ill),
+    ):
+        number = list(saved["tasks"]).index(task)
+        for recipe in ("report", "fine-tuned"):
+            odds = saved[f"{recipe} original blurred"][:, kept, number]
+            (row,) = (
+                row
+                for row in results["test"]["classification"]
+                if (row["task"], row["recipe"]) == (task, recipe)
+                and (row["train_on"], row["test_on"]) == ("original", "blurred")
+            )
+            aucs = [roc_auc_score(labels[kept], one) for one in odds]
+            assert row["auc"] == pytest.approx(np.mean(aucs))
+            if recipe == "report":  # the others are calibrated first
+                assert row["accuracy"] == pytest.approx(((odds >= 0) == labels[kept]).mean())
+                (calibration,) = (
+                    one
+                    for one in results["test"]["calibration"]
+                    if all(
+                        one[key] == row[key] for key in ("task", "recipe", "train_on", "test_on")
+                    )
+                )
+                eces = [reliability(labels[kept].astype(int), expit(one)).ece for one in odds]
+                assert calibration["ece"] == pytest.approx(np.mean(eces))
+
+
+def test_calibration_keeps_the_order_and_is_chosen_without_test_images(finished, monkeypatch):
+    """The order within a seed: its AUC stays. And test predictions do not move a threshold."""
+    _, _, results = finished
+    rows = {
+        (row["task"], row["recipe"], row["train_on"], row["test_on"]): row
+        for row in results["test"]["classification"]
+    }
+    for (task, recipe, *cell), row in rows.items():
+        if recipe == "report-calibrated":
+            assert row["auc"] == pytest.approx(rows[task, "report", *cell]["auc"])
+
+
+def test_brightness_is_learnt(finished):
+    """The tiny classes differ in brightness only, which blur leaves."""
+    _, _, results = finished
+    scores = {
+        row["test_on"]: row["auc"]
+        for row in results["test"]["classification"]
+        if (row["task"], row["recipe"], row["train_on"])
+        == ("normal_vs_pneumonia", "fine-tuned", "original")
+    }
+    assert scores["original"] > 0.8
+    assert scores["recovered"] > 0.8
+
+
+@pytest.mark.resume
+def test_a_finished_study_trains_nothing_again(finished, monkeypatch):
+    config, folder, results = finished
+
+    def refuse(*_, **__):
+        raise AssertionError("features were computed again")
+
+    monkeypatch.setattr("jxr.studies.features.extract_to", refuse)
+    again = classification_study(config, folder / "run", folder / "cache", "test")
+    for name in ("classification", "matched", "calibration", "comparisons"):
+        assert again[name] == results["test"][name]
+
+
+def test_each_class_of_a_question_weighs_the_same():
+    questions = [
+        Examples(np.array([1, 3, 5, 9]), np.array([0, 1, 1, 1], np.int32)),
+        Examples(np.array([3, 9]), np.array([0, 1], np.int32)),
+    ]
+    wanted = answers(questions, np.array([1, 3, 5, 9]))
+    np.testing.assert_array_equal(wanted.labels, [[0, 0], [1, 0], [1, 0], [1, 1]])
+    np.testing.assert_allclose(wanted.weights, [[2, 0], [2 / 3, 1], [2 / 3, 0], [2 / 3, 1]])
+
+
+def test_maps_are_of_the_shrunken_the_mirrored_and_the_random_view(finished, tmp_path):
+    import jax
+
+    from jxr import rng
+    from jxr.models.vgg16 import blocks, extract, graphdef
+
+    config, _, _ = finished
+    tuned = dataclasses.replace(config.tuned, size=32)
+    backbone = load_backbone(config.weights)
+    images = np.random.default_rng(0).random((3, 64, 64, 1)).astype(np.float32)
+
+    def expected(batch):
+        half = jax.image.resize(batch, (3, 32, 32, 1), "linear", antialias=True)
+        params = blocks(backbone.params, 1, 4)
+        return extract(graphdef(1, 4), params, half, "caffe").astype(np.float16)
+
+    def found(**how):
+        return frozen_maps(tuned, backbone, images, tmp_path, title="t", source={}, **how)
+
+    np.testing.assert_allclose(found(), expected(images), rtol=5e-3, atol=0.5)
+    np.testing.assert_allclose(
+        found(mirrored=True), expected(images[:, :, ::-1]), rtol=5e-3, atol=0.5
+    )
+    key = rng.at_step(rng.stream(jax.random.key(0), "view"), 1)
+    views = np.stack(
+        [
+            random_view(image, jax.random.fold_in(key, row), tuned.augmentation)
+            for row, image in enumerate(images)
+        ]
+    )
+    np.testing.assert_allclose(found(view=1), expected(views), rtol=2e-2, atol=2)
+    assert len(list(tmp_path.glob("features-*.npy"))) == 3
+
+
+def test_mistakes_are_one_line(finished, tiny_images, tmp_path):
+    config, _, _ = finished
+    large = dataclasses.replace(config, tuned=dataclasses.replace(config.tuned, size=64))
+    with pytest.raises(UserError, match=r"tuned\.size 64 is more than data\.size 32"):
+        classification_study(large, tmp_path / "run", tmp_path / "cache", "test")
+    for wrong in ({"seeds": ()}, {"tasks": ("a", "a")}, {"caliper": 0.0}, {"bootstrap_samples": 1}):
+        with pytest.raises(UserError, match=next(iter(wrong))):
+            ClassificationConfig(**wrong)
+    for wrong in ({"size": 100}, {"views": -1}, {"dropout": 1.0}, {"label_smoothing": -0.1}):
+        with pytest.raises(UserError, match=next(iter(wrong))):
+            FineTuningConfig(**wrong)
+    result = call(
+        "classification",
+        "--config=ml_collections_configs/classification.py:kermany",
+        f"--config.data.path={tmp_path / 'nothing'}",
+        f"--workdir={tmp_path / 'run'}",
+        f"--cache={tmp_path / 'cache'}",
+    )
+    assert "nothing" in the_error(result)

@@ -1,0 +1,93 @@
+"""Fine-tuning starts at VGG-16, and its loss is what it says."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jxr.config import FineTuningConfig
+from jxr.models import apply, split
+from jxr.models.vgg16 import blocks, extract, graphdef
+from jxr.models.vgg16_weights import random_weights
+from jxr.training.fine_tuning import build_tuned, fine_tuning_task
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def pretrained():
+    return random_weights(jax.random.key(0))
+
+
+@pytest.fixture(scope="module")
+def images():
+    return jnp.asarray(np.random.default_rng(0).random((3, SIZE, SIZE, 1)), jnp.float32)
+
+
+def frozen(pretrained, images, last):
+    return extract(graphdef(1, last), blocks(pretrained, 1, last), images, "caffe")
+
+
+def batch_of(features, labels, weights):
+    return {
+        "features": features.astype(jnp.float16),
+        "labels": jnp.asarray(labels, jnp.float32),
+        "weights": jnp.asarray(weights, jnp.float32),
+        "example_id": jnp.arange(len(features), dtype=jnp.int32),
+    }
+
+
+@pytest.mark.parametrize("first_block", [4, 5])
+def test_it_starts_as_the_mean_of_vgg16_s_features(pretrained, images, first_block):
+    config = FineTuningConfig(size=SIZE, first_block=first_block)
+    side = SIZE // 2 ** (first_block - 1)
+    params = fine_tuning_task(config, 2, pretrained, side).init(jax.random.key(1))
+    model, _ = split(build_tuned(config, 2)(jax.random.key(1)))
+    maps = frozen(pretrained, images, first_block - 1).reshape(3, side, side, -1)
+    found = apply(model, params, maps)
+    whole = extract(graphdef(), pretrained, images, "caffe").reshape(3, 2, 2, 512)
+    kernel, bias = params["log_odds"]["kernel"], params["log_odds"]["bias"]
+    expected = np.asarray(whole).mean(axis=(1, 2)) @ np.asarray(kernel) + np.asarray(bias)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+
+
+def test_the_loss_against_its_formula(pretrained, images):
+    config = FineTuningConfig(size=SIZE, dropout=0.0, label_smoothing=0.2)
+    side = SIZE // 16
+    task = fine_tuning_task(config, 2, pretrained, side)
+    params = task.init(jax.random.key(1))
+    features = frozen(pretrained, images, 4)
+    labels = np.array([[0, 0], [1, 0], [1, 1]])
+    weights = np.array([[2.0, 0.0], [0.5, 1.5], [1.0, 1.0]])
+    model, _ = split(build_tuned(config, 2)(jax.random.key(1)))
+    maps = features.astype(jnp.float16).reshape(3, side, side, -1)
+    odds = np.asarray(apply(model, params, maps), float)
+    targets = labels * 0.8 + 0.1
+    crossed = targets * np.logaddexp(0, -odds) + (1 - targets) * np.logaddexp(0, odds)
+    found = task.losses(params, batch_of(features, labels, weights), jax.random.key(2))
+    np.testing.assert_allclose(found, (weights * crossed).sum(axis=1), rtol=1e-4)
+
+
+def test_what_does_not_apply_is_not_learnt_and_frozen_blocks_are_not_there(pretrained, images):
+    config = FineTuningConfig(size=SIZE)
+    task = fine_tuning_task(config, 2, pretrained, SIZE // 16)
+    params = task.init(jax.random.key(1))
+    assert set(params["blocks"]) == {"block5_conv1", "block5_conv2", "block5_conv3"}
+    batch = batch_of(frozen(pretrained, images, 4), np.zeros((3, 2)), [[1, 0]] * 3)
+    gradients = jax.grad(lambda p: task.losses(p, batch, jax.random.key(2)).mean())(params)
+    kernel = np.asarray(gradients["log_odds"]["kernel"])
+    assert kernel[:, 0].any()
+    assert not kernel[:, 1].any()
+    assert np.asarray(gradients["blocks"]["block5_conv1"]["kernel"]).any()
+
+
+def test_dropout_follows_the_example(pretrained, images):
+    task = fine_tuning_task(FineTuningConfig(size=SIZE), 1, pretrained, SIZE // 16)
+    params = task.init(jax.random.key(1))
+    batch = batch_of(frozen(pretrained, images, 4), [[0], [1], [1]], [[1.0]] * 3)
+    losses = task.losses(params, batch, jax.random.key(2))
+    pair = {name: values[jnp.array([2, 0])] for name, values in batch.items()}
+    np.testing.assert_allclose(
+        task.losses(params, pair, jax.random.key(2)), losses[jnp.array([2, 0])], rtol=1e-3
+    )
+    assert (losses != task.losses(params, batch, jax.random.key(3))).all()
