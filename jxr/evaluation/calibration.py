@@ -91,12 +91,14 @@ def fit_scaling(
         weights: of the images; equal ones if None.
 
     Raises:
-        ValueError: log-odds are not finite, the labels are not a mix of 0 and 1, or the log-odds
-            do not rise with the label, so that no positive slope helps.
+        ValueError: log-odds are not finite or all the same, the labels are not a mix of 0 and 1, or
+            the log-odds do not rise with the label, so that no positive slope helps.
     """
     check(labels, log_odds)
     # In standard units, so that the optimiser meets the same problem whatever the scale.
     centre, scale = log_odds.astype(np.float64).mean(), log_odds.astype(np.float64).std()
+    if not scale:
+        raise ValueError("the log-odds are all the same: nothing to calibrate")
     standard = ((log_odds - centre) / scale)[:, None]
     shares = np.ones(len(labels)) if weights is None else weights / weights.mean()
     counts = np.bincount(labels, minlength=2)

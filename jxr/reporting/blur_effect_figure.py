@@ -11,6 +11,7 @@ from jxr.reporting.labels import SIGMA, Row, name
 from jxr.reporting.tables import Table, to_markdown, with_interval
 
 SCORES = {"accuracy": "accuracy", "auc": "AUC"}
+KINDS: dict[str, str] = {"vgg16": "VGG-16", "control-global_statistics": "ten global numbers"}
 
 
 def blur_effect_figure(results: Mapping[str, Any]) -> Figure:
@@ -47,7 +48,7 @@ def blur_effect_figure(results: Mapping[str, Any]) -> Figure:
                     axes.plot(
                         x, [row[score] for row in mine], color=colour, linewidth=1,
                         marker=SHAPES[2 * number + place], markersize=4.5,
-                        label=plain(f"{kind.replace('_', ' ')}, {arm}"),
+                        label=f"{KINDS[kind]}, {arm}",
                     )  # fmt: skip
             axes.set(title=f"{plain(name(task))}: {title}")
             tidy(axes)
@@ -79,7 +80,7 @@ def difference_table(rows: Sequence[Row]) -> Table:
         rows=[
             (
                 name(row["task"]),
-                row["features"],
+                KINDS[row["features"]],
                 " → ".join(f"{sigma:g}" for sigma in row["train_test_a"]),
                 " → ".join(f"{sigma:g}" for sigma in row["train_test_b"]),
                 with_interval(row["accuracy_difference"], row["accuracy_difference_ci95"]),
@@ -108,7 +109,7 @@ def matrix_table(rows: Sequence[Row]) -> Table:
         rows=[
             (
                 name(row["task"]),
-                row["features"],
+                KINDS[row["features"]],
                 f"{row['train_sigma']:g}",
                 f"{row['sigma']:g}",
                 with_interval(row["accuracy"], row["accuracy_ci95"]),

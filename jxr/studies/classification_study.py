@@ -10,32 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Int
 
 from jxr.config import ClassificationConfig
 from jxr.errors import UserError
-from jxr.evaluation import fit_scaling
+from jxr.evaluation import Scaling, fit_scaling
 from jxr.evaluation.overlap import overlap_weights
 from jxr.studies.classification_tables import TABLES, Answered, Cell
 from jxr.studies.controls import borders, sharpness
 from jxr.studies.dataset import load_dataset
 from jxr.studies.features import load_backbone
-from jxr.studies.recipes import (
-    KINDS,
-    TRAIN_ON,
-    Inputs,
-    fine_tuned_log_odds,
-    head_log_odds,
-    train_fine_tuned,
-    train_heads,
-)
+from jxr.studies.recipes import KINDS, RECIPES, TRAIN_ON, Inputs
 from jxr.studies.restorers import check_blur, check_reflect, in_batches
 from jxr.studies.workdir import Stages, claim, study_provenance, write_json
 from jxr.training.parallel import Parallel
-
-RECIPES = {
-    "report": (train_heads, head_log_odds),
-    "fine-tuned": (train_fine_tuned, fine_tuned_log_odds),
-}
 
 
 def classification_study(
@@ -71,9 +59,9 @@ def classification_study(
     fingerprints = {"data": dataset.fingerprint, "weights": backbone.fingerprint}
     claim(workdir, config, **fingerprints)
     stages = Stages(workdir / "stages")
-    for (recipe, (train, _)), train_on in product(RECIPES.items(), TRAIN_ON):
-        with stages.timed(f"train-{recipe}-{train_on}"):
-            train(inputs, train_on, parallel)
+    for (name, recipe), train_on in product(RECIPES.items(), TRAIN_ON):
+        with stages.timed(f"train-{name}-{train_on}"):
+            recipe.train(inputs, train_on, parallel)
     said = {}
     for one in dict.fromkeys(("validation", part)):
         with stages.timed(f"predict-{one}"):
@@ -92,10 +80,13 @@ def classification_study(
 
 def log_odds(inputs: Inputs, part: str) -> dict[Cell, np.ndarray]:
     """Returns seeds x images x questions log-odds of every cell, and saves them as .npz."""
-    said = {
-        Cell(recipe, train_on, kind): predict(inputs, train_on, part, kind)
-        for (recipe, (_, predict)), train_on, kind in product(RECIPES.items(), TRAIN_ON, KINDS)
-    }
+    said = {}
+    for kind in KINDS:
+        images = inputs.images(part, kind)
+        for name, recipe in RECIPES.items():
+            given = recipe.given(inputs, images, part, kind)
+            for train_on in TRAIN_ON:
+                said[Cell(name, train_on, kind)] = recipe.log_odds(inputs, train_on, given)
     rows = np.sort(inputs.dataset.part(part))
     paths = np.array([inputs.dataset.records[row].path for row in rows])
     arrays: dict[str, Any] = {" ".join(cell): values for cell, values in said.items()}
@@ -112,10 +103,11 @@ def answers_to(
 ) -> Answered:
     """Returns the answers to one question, as the recipes give them and calibrated.
 
-    The recipe `report` stays as it is; `report-calibrated` is the same network. A classifier is
-    calibrated on validation images such as it was trained on, each seed for itself, where those
-    count most whose sharpness and borders look like the other class: among them, the style of
-    acquisition tells nothing.
+    The recipe `report` stays as it is; `report-calibrated` is the same network; `ensemble` is the
+    mean of the calibrated log-odds of both networks of a seed. A classifier is calibrated on
+    validation images such as it was trained on, each seed for itself, where those count most whose
+    sharpness and borders look like the other class: among them, the style of acquisition tells
+    nothing.
     """
     rows = np.sort(inputs.dataset.part("validation"))
     chosen = inputs.examples("validation")[number]
@@ -132,7 +124,7 @@ def answers_to(
         known = validation[cell._replace(test_on=cell.train_on)][:, places, number]
         scaled = np.stack(
             [
-                fit_scaling(chosen.labels, one, weights)(row)
+                scaling_of(cell, inputs.tasks[number], chosen.labels, one, weights)(row)
                 for one, row in zip(known, values, strict=True)
             ]
         )
@@ -141,6 +133,9 @@ def answers_to(
             answers[cell._replace(recipe="report-calibrated")] = scaled
         else:
             answers[cell] = scaled
+    for met in product(TRAIN_ON, KINDS):
+        members = [answers[Cell(recipe, *met)] for recipe in ("report-calibrated", "fine-tuned")]
+        answers[Cell("ensemble", *met)] = np.mean(members, axis=0)
     return Answered(
         name=inputs.tasks[number],
         labels=scored.labels,
@@ -151,3 +146,20 @@ def answers_to(
         ),
         log_odds=answers,
     )
+
+
+def scaling_of(
+    cell: Cell,
+    task: str,
+    labels: Int[np.ndarray, " n"],
+    log_odds: Float64[np.ndarray, " n"],
+    weights: Float64[np.ndarray, " n"],
+) -> Scaling:
+    """Returns `fit_scaling`; UserError if the classifier has learnt nothing."""
+    try:
+        return fit_scaling(labels, log_odds, weights)
+    except ValueError as error:
+        raise UserError(
+            f"{task}, {cell.recipe} on {cell.train_on}: on validation images, {error}; train for"
+            " more epochs, or give more images"
+        ) from error

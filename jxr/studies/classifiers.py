@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from jxr.config import BlurConfig, HeadConfig, WeightsConfig
 from jxr.data import batches
@@ -79,9 +79,13 @@ def predict(
     would be tied in the ROC curve.
     """
     graphdef, _ = abstract(build_head(config, features.shape[1]))
-    logits = jax.jit(lambda params, batch: apply(graphdef, params, batch))
-    pairs = in_batches(lambda batch: logits(params, batch), features).astype(np.float64)
+    pairs = in_batches(lambda batch: _logits(graphdef, params, batch), features).astype(np.float64)
     return pairs[:, 1] - pairs[:, 0]
+
+
+@partial(jax.jit, static_argnums=0)
+def _logits(graphdef: Any, params: Any, features: Array) -> Array:
+    return apply(graphdef, params, features)
 
 
 def classification_row(

@@ -9,13 +9,14 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from absl import logging
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 from tqdm import tqdm
 
 from jxr import rng
@@ -81,8 +82,8 @@ def cached_features(
         source: What the features depend on besides the kernels (JSON-able): the images'
             fingerprint, the blur setting. It is part of the file's name, and a small JSON file
             beside the array records it.
-        transform: (images, row numbers) -> images in [0, 1], jitted with the network, for example
-            the blur. None: the images as they are.
+        transform: (images, row numbers) -> images in [0, 1], jitted, for example the blur. None:
+            the images as they are.
         half: Keeps them in float16, in half the space, rounded to three digits.
     """
     source = {
@@ -138,24 +139,25 @@ def extract_to(
 ) -> None:
     """Computes the features into `path`, by way of a partial file that a later call continues."""
 
-    def forward(params: Any, batch: Array, rows: Int[Array, " batch"]) -> Float[Array, "batch f"]:
-        degraded = batch if transform is None else transform(batch, rows)
-        features = extract(backbone.graphdef, params, degraded, backbone.convention)
-        return features.astype(np.float16) if half else features
+    # Apart from the network, which is then compiled once for all transforms.
+    prepare = jax.jit(transform or (lambda batch, rows: batch))
 
-    forward = jax.jit(forward)
-    spec = jax.eval_shape(forward, backbone.params, images[:1], np.zeros(1, np.int32))
-    partial, progress = path.with_suffix(".partial.npy"), path.with_suffix(".partial.json")
+    def forward(batch: Any, rows: Any) -> Float[Array, "batch features"]:
+        kind = backbone.graphdef, backbone.convention, half
+        return _features(*kind, backbone.params, prepare(batch, rows))
+
+    spec = jax.eval_shape(forward, images[:1], np.zeros(1, np.int32))
+    unfinished, progress = path.with_suffix(".partial.npy"), path.with_suffix(".partial.json")
     shape = (len(images), spec.shape[1])
     done = 0
-    if partial.exists() and progress.exists():
+    if unfinished.exists() and progress.exists():
         done = json.loads(progress.read_text())["rows"]
         logging.info("%s: features resumed at image %d of %d", title, done, len(images))
     else:
         progress.unlink(missing_ok=True)
         require_space(path.parent, spec.dtype.itemsize * shape[0] * shape[1])
     mode = "r+" if done else "w+"
-    features = np.lib.format.open_memmap(partial, mode=mode, dtype=spec.dtype, shape=shape)
+    features = np.lib.format.open_memmap(unfinished, mode=mode, dtype=spec.dtype, shape=shape)
     quiet = not sys.stderr.isatty()
     with tqdm(total=len(images), initial=done, desc=title, unit="image", disable=quiet) as bar:
         rest = np.arange(done, len(images))
@@ -164,7 +166,7 @@ def extract_to(
         ):
             rows = batch["example_id"]
             kept = batch["mask"] > 0
-            result = forward(backbone.params, batch["image"], rows)
+            result = forward(batch["image"], rows)
             features[rows[kept]] = np.asarray(result)[kept]
             bar.update(int(kept.sum()))
             if number % 20 == 19:
@@ -174,7 +176,15 @@ def extract_to(
                 logging.info("%s: %d of %d images", title, finished, len(images))
     features.flush()
     progress.unlink(missing_ok=True)
-    os.replace(partial, path)
+    os.replace(unfinished, path)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _features(
+    graphdef: Any, convention: Convention, half: bool, params: Any, images: Array
+) -> Float[Array, "batch features"]:
+    features = extract(graphdef, params, images, convention)
+    return features.astype(np.float16) if half else features
 
 
 def require_space(folder: Path, needed: int) -> None:

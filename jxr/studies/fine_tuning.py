@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -161,10 +162,12 @@ def predict_tuned(
     questions = params["log_odds"]["bias"].shape[0]
     graphdef, _ = abstract(build_tuned(config, questions))
     side = maps_side(config)
-
-    @jax.jit
-    def forward(params: Any, features: Array) -> Array:
-        return apply(graphdef, params, features.reshape(len(features), side, side, -1))
-
-    found = [in_batches(lambda batch: forward(params, batch), one) for one in maps]
+    found = [
+        in_batches(lambda batch: _log_odds(graphdef, side, params, batch), one) for one in maps
+    ]
     return np.mean(found, axis=0, dtype=np.float64)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _log_odds(graphdef: Any, side: int, params: Any, features: Array) -> Array:
+    return apply(graphdef, params, features.reshape(len(features), side, side, -1))

@@ -1,6 +1,7 @@
 """The classifiers of a study by recipe: what each trains on, and the log-odds it gives."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,9 +27,8 @@ from jxr.training.parallel import Parallel
 
 TRAIN_ON = ("original", "blurred")
 KINDS = (*TRAIN_ON, "recovered")  # of the images that classifiers meet
-FINE_TUNED = "fine-tuned"
-
 Images = Float[np.ndarray, "n height width 1"]
+Maps = Float[np.ndarray, "n features"]
 # Of every image to every question, whether it applies or not.
 LogOdds = Float64[np.ndarray, "seeds n tasks"]
 
@@ -81,7 +81,7 @@ class Inputs(NamedTuple):
 
 def train_heads(inputs: Inputs, train_on: str, parallel: Parallel) -> None:
     """Trains the report's heads on the frozen convolutions: one for each question and seed."""
-    features = head_features(inputs, "train", train_on)
+    features = kept_features(inputs, "train", train_on)
     rows = np.sort(inputs.dataset.part("train"))
     for name, chosen in zip(inputs.tasks, inputs.examples("train"), strict=True):
         for seed in inputs.config.seeds:
@@ -97,9 +97,38 @@ def train_heads(inputs: Inputs, train_on: str, parallel: Parallel) -> None:
             )
 
 
-def head_log_odds(inputs: Inputs, train_on: str, part: str, kind: str) -> LogOdds:
-    """Returns what the report's heads say of a part's images."""
-    config, features = inputs.config.head, head_features(inputs, part, kind)
+def head_features(
+    inputs: Inputs, images: Images, part: str, kind: str
+) -> Float[np.ndarray, "n features"]:
+    """Returns VGG-16's features of `inputs.images(part, kind)`."""
+    if kind != "recovered":
+        return kept_features(inputs, part, kind)
+    return cached_features(
+        inputs.backbone,
+        images,
+        inputs.cache,
+        title=f"recovered {part} features",
+        source=inputs.source(part, kind),
+    )
+
+
+def kept_features(inputs: Inputs, part: str, kind: str) -> Float[np.ndarray, "n features"]:
+    """Returns a part's rows of the features that all studies share, sorted by row."""
+    return dataset_features(
+        inputs.backbone,
+        inputs.dataset,
+        inputs.cache,
+        resize=inputs.config.data.resize,
+        blur=inputs.config.blur if kind == "blurred" else None,
+        seed=0,
+    )[np.sort(inputs.dataset.part(part))]
+
+
+def head_log_odds(
+    inputs: Inputs, train_on: str, features: Float[np.ndarray, "n features"]
+) -> LogOdds:
+    """Returns what the report's heads say of images with these features."""
+    config = inputs.config.head
 
     def column(name: str, seed: int) -> np.ndarray:
         folder = head_folder(inputs, train_on, name, seed)
@@ -118,31 +147,12 @@ def head_folder(inputs: Inputs, train_on: str, task: str, seed: int) -> Path:
     return inputs.workdir / "heads" / f"{task}-{train_on}-seed{seed}"
 
 
-def head_features(inputs: Inputs, part: str, kind: str) -> Float[np.ndarray, "n features"]:
-    """Returns VGG-16's features of a part's images, sorted by row."""
-    if kind == "recovered":
-        return cached_features(
-            inputs.backbone,
-            inputs.images(part, kind),
-            inputs.cache,
-            title=f"recovered {part} features",
-            source=inputs.source(part, kind),
-        )
-    return dataset_features(
-        inputs.backbone,
-        inputs.dataset,
-        inputs.cache,
-        resize=inputs.config.data.resize,
-        blur=inputs.config.blur if kind == "blurred" else None,
-        seed=0,
-    )[np.sort(inputs.dataset.part(part))]
-
-
 def train_fine_tuned(inputs: Inputs, train_on: str, parallel: Parallel) -> None:
     """Trains the last blocks for all questions at once: once a seed."""
     config = inputs.config.tuned
+    images = inputs.images("train", train_on)
     views = [None, *range(1, config.views + 1)]
-    maps = [tuned_maps(inputs, "train", train_on, view=view) for view in views]
+    maps = [tuned_maps(inputs, images, "train", train_on, view=view) for view in views]
     wanted = answers(inputs.examples("train"), np.sort(inputs.dataset.part("train")))
     for seed in inputs.config.seeds:
         train_tuned(
@@ -157,10 +167,37 @@ def train_fine_tuned(inputs: Inputs, train_on: str, parallel: Parallel) -> None:
         )
 
 
-def fine_tuned_log_odds(inputs: Inputs, train_on: str, part: str, kind: str) -> LogOdds:
-    """Returns what the fine-tuned networks say of a part's images and of their mirror images."""
+def both_maps(inputs: Inputs, images: Images, part: str, kind: str) -> list[Maps]:
+    """Returns what the frozen blocks give for the images and for their mirror images."""
+    return [tuned_maps(inputs, images, part, kind, mirrored=mirrored) for mirrored in (False, True)]
+
+
+def tuned_maps(
+    inputs: Inputs,
+    images: Images,
+    part: str,
+    kind: str,
+    *,
+    mirrored: bool = False,
+    view: int | None = None,
+) -> Maps:
+    """Returns what the frozen blocks give for `inputs.images(part, kind)`."""
+    what = "" if view is None else f" view {view}"
+    return frozen_maps(
+        inputs.config.tuned,
+        inputs.backbone,
+        images,
+        inputs.cache,
+        title=f"{kind} {part}{what}{' mirrored' if mirrored else ''} features",
+        source=inputs.source(part, kind),
+        mirrored=mirrored,
+        view=view,
+    )
+
+
+def fine_tuned_log_odds(inputs: Inputs, train_on: str, maps: list[Maps]) -> LogOdds:
+    """Returns what the fine-tuned networks say, the mean over the maps of each image."""
     config = inputs.config.tuned
-    maps = [tuned_maps(inputs, part, kind, mirrored=mirrored) for mirrored in (False, True)]
     folders = [tuned_folder(inputs, train_on, seed) for seed in inputs.config.seeds]
     questions = len(inputs.tasks)
     return np.stack(
@@ -173,18 +210,15 @@ def tuned_folder(inputs: Inputs, train_on: str, seed: int) -> Path:
     return inputs.workdir / "tuned" / f"{train_on}-seed{seed}"
 
 
-def tuned_maps(
-    inputs: Inputs, part: str, kind: str, *, mirrored: bool = False, view: int | None = None
-) -> Float[np.ndarray, "n features"]:
-    """Returns what the frozen blocks give for a part's images, sorted by row."""
-    what = "" if view is None else f" view {view}"
-    return frozen_maps(
-        inputs.config.tuned,
-        inputs.backbone,
-        inputs.images(part, kind),
-        inputs.cache,
-        title=f"{kind} {part}{what}{' mirrored' if mirrored else ''} features",
-        source=inputs.source(part, kind),
-        mirrored=mirrored,
-        view=view,
-    )
+class Recipe(NamedTuple):
+    """How classifiers are trained, what they are given of a part's images, what they say of it."""
+
+    train: Callable[[Inputs, str, Parallel], None]
+    given: Callable[[Inputs, Images, str, str], Any]
+    log_odds: Callable[[Inputs, str, Any], LogOdds]
+
+
+RECIPES = {
+    "report": Recipe(train_heads, head_features, head_log_odds),
+    "fine-tuned": Recipe(train_fine_tuned, both_maps, fine_tuned_log_odds),
+}

@@ -177,8 +177,10 @@ def degraded_images(
 ) -> Images:
     """Returns the images in one blur setting; a row has the same noise in every call."""
     key = rng.stream(jax.random.key(seed), "noise")
-    degrade = jax.jit(lambda batch, ids: blurred_images(batch, ids, key, blur))
-    return in_batches(degrade, images, rows)
+    return in_batches(lambda batch, ids: _degraded(batch, ids, key, blur), images, rows)
+
+
+_degraded = jax.jit(blurred_images, static_argnames="blur")
 
 
 def degraded_pairs(

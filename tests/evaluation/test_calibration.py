@@ -77,6 +77,8 @@ def test_scores_against_the_labels_are_refused(predictions):
     labels, probabilities = predictions
     with pytest.raises(ValueError, match="do not rise"):
         fit_scaling(labels, -logit(probabilities))
+    with pytest.raises(ValueError, match="all the same"):
+        fit_scaling(labels, np.ones(len(labels)))
 
 
 def test_classes_that_do_not_overlap_give_no_infinite_slope():

@@ -8,13 +8,14 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from jxr.config import ClassificationConfig, FineTuningConfig, PhantomConfig
+from jxr.config import ClassificationConfig, FineTuningConfig, HeadConfig, PhantomConfig
 from jxr.config_dict import from_config_dict
 from jxr.data.augmentation import random_view
 from jxr.errors import UserError
-from jxr.evaluation import reliability
+from jxr.evaluation import Scaling, reliability
 from jxr.studies.binary_tasks import Examples
-from jxr.studies.classification_study import classification_study
+from jxr.studies.classification_study import classification_study, scaling_of
+from jxr.studies.classification_tables import Cell
 from jxr.studies.features import load_backbone
 from jxr.studies.fine_tuning import answers, frozen_maps
 from ml_collections_configs.classification import RUNS, get_config
@@ -22,7 +23,7 @@ from tests.test_experiments import call, the_error
 from tests.tiny import tiny
 
 KEYS = ("task", "recipe", "train_on", "test_on")
-RECIPES = ("report", "report-calibrated", "fine-tuned")
+RECIPES = ("report", "report-calibrated", "fine-tuned", "ensemble")
 
 
 def small(name, path):
@@ -35,9 +36,9 @@ def small(name, path):
     else:
         run = tiny(run, path)
         run = dataclasses.replace(run, data=dataclasses.replace(run.data, validation_fraction=0.4))
-    schedule = dataclasses.replace(run.tuned.schedule, epochs=8, batch_size=4, learning_rate=3e-4)
-    head = dataclasses.replace(
-        run.head, schedule=dataclasses.replace(run.head.schedule, epochs=8, batch_size=4)
+    schedule = dataclasses.replace(run.tuned.schedule, epochs=8, batch_size=8, learning_rate=1e-4)
+    head = HeadConfig(
+        hidden=(), schedule=dataclasses.replace(schedule, epochs=20, learning_rate=1e-2)
     )
     return dataclasses.replace(
         run,
@@ -65,9 +66,29 @@ def test_every_config_is_read_back(name):
     assert from_config_dict(ClassificationConfig, get_config(name)) == RUNS[name]
 
 
-def test_the_demo_runs(tmp_path):
-    results = classification_study(small("demo", ""), tmp_path / "run", tmp_path / "cache", "test")
-    assert len(results["classification"]) == 2 * 3 * 2 * 3
+def test_the_demo_runs(tmp_path, monkeypatch):
+    """Too small to learn anything, so there is nothing to calibrate."""
+    monkeypatch.setattr(
+        "jxr.studies.classification_study.scaling_of", lambda *_: Scaling(slope=1.0, threshold=0.0)
+    )
+    config = small("demo", "")
+    once = dataclasses.replace(config.tuned.schedule, epochs=1)
+    config = dataclasses.replace(
+        config,
+        seeds=(0,),
+        tasks=("normal_vs_pneumonia",),
+        tuned=dataclasses.replace(config.tuned, schedule=once),
+        head=dataclasses.replace(config.head, schedule=once),
+    )
+    results = classification_study(config, tmp_path / "run", tmp_path / "cache", "test")
+    assert len(results["classification"]) == 4 * 2 * 3
+
+
+def test_a_classifier_that_has_learnt_nothing_is_named():
+    cell = Cell("fine-tuned", "blurred", "original")
+    labels, odds = np.array([0, 1, 0, 1]), np.array([2.0, 1.0, 3.0, -1.0])
+    with pytest.raises(UserError, match=r"a_vs_b, fine-tuned on blurred: on validation.*epochs"):
+        scaling_of(cell, "a_vs_b", labels, odds, np.full(4, 0.25))
 
 
 def test_rows(finished):
@@ -75,14 +96,14 @@ def test_rows(finished):
     for part, n in (("validation", 15), ("test", 18)):
         table = results[part]["classification"]
         assert json.loads((folder / "run" / f"{part}.json").read_text()) == results[part]
-        assert len(table) == 2 * 3 * 2 * 3  # tasks, recipes, trained on, tested on
+        assert len(table) == 2 * 4 * 2 * 3  # tasks, recipes, trained on, tested on
         assert {row["recipe"] for row in table} == set(RECIPES)
         assert {row["n"] for row in table if row["task"] == "normal_vs_pneumonia"} == {n}
         for row in table:
             assert (row["restorer"] == "wiener_net") == (row["test_on"] == "recovered")
             assert row["seeds"] == [0, 1]
-    assert len(results["test"]["matched"]) == len(results["test"]["calibration"]) == 36
-    assert len(results["test"]["comparisons"]) == 2 * 3 * 4
+    assert len(results["test"]["matched"]) == len(results["test"]["calibration"]) == 48
+    assert len(results["test"]["comparisons"]) == 2 * 4 * 4
 
 
 def test_scores_are_those_of_the_saved_predictions(finished):
@@ -118,8 +139,8 @@ def test_scores_are_those_of_the_saved_predictions(finished):
                 assert calibration["ece"] == pytest.approx(np.mean(eces))
 
 
-def test_calibration_keeps_the_order_and_is_chosen_without_test_images(finished, monkeypatch):
-    """The order within a seed: its AUC stays. And test predictions do not move a threshold."""
+def test_calibration_keeps_the_order(finished):
+    """Each seed's threshold and slope are one for all images: its AUC stays."""
     _, _, results = finished
     rows = {
         (row["task"], row["recipe"], row["train_on"], row["test_on"]): row
@@ -168,6 +189,7 @@ def test_each_class_of_a_question_weighs_the_same():
 
 def test_maps_are_of_the_shrunken_the_mirrored_and_the_random_view(finished, tmp_path):
     import jax
+    import jax.numpy as jnp
 
     from jxr import rng
     from jxr.models.vgg16 import blocks, extract, graphdef
@@ -192,7 +214,7 @@ def test_maps_are_of_the_shrunken_the_mirrored_and_the_random_view(finished, tmp
     key = rng.at_step(rng.stream(jax.random.key(0), "view"), 1)
     views = np.stack(
         [
-            random_view(image, jax.random.fold_in(key, row), tuned.augmentation)
+            random_view(jnp.asarray(image), jax.random.fold_in(key, row), tuned.augmentation)
             for row, image in enumerate(images)
         ]
     )
