@@ -59,7 +59,7 @@ def test_rows_and_tables(finished):
     }
     write_blur_effect(results, folder / "report")
     tables = (folder / "report" / "tables.md").read_text()
-    assert tables.count("\n| ") == 3 + 8 + 2 * 16
+    assert tables.count("\n| ") == 3 * 2 + 8 + 2 * 16
     assert (folder / "report" / "figures" / "blur_effect.png").stat().st_size > 10_000
 
 
