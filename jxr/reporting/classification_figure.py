@@ -92,6 +92,33 @@ def reliability_figure(rows: Sequence[Row]) -> Figure:
     return figure
 
 
+def recipe_table(rows: Sequence[Row]) -> Table:
+    """Accuracy and AUC of each recipe, one column for each kind of training and test images.
+
+    Args:
+        rows: `classification` of a study's results.
+
+    Returns:
+        One row a task and recipe.
+    """
+    arms = list(dict.fromkeys((row["train_on"], row["test_on"]) for row in rows))
+    found = {
+        (row["task"], row["recipe"], row["train_on"], row["test_on"]): (
+            f"{row['accuracy']:.3f} / {row['auc']:.3f}"
+        )
+        for row in rows
+    }
+    recipes = dict.fromkeys((row["task"], row["recipe"]) for row in rows)
+    return Table(
+        columns=("Task", "Recipe", *(" → ".join(arm) for arm in arms)),
+        rows=[
+            (name(task), recipe, *(found[task, recipe, *arm] for arm in arms))
+            for task, recipe in recipes
+        ],
+        words=("Task", "Recipe"),
+    )
+
+
 def calibration_table(rows: Sequence[Row]) -> Table:
     """Expected calibration errors, one row a classifier and kind of image."""
     return Table(
@@ -157,6 +184,7 @@ def write_classification(results: Mapping[str, Any], folder: Path) -> None:
     for title, figure in figures.items():
         figure.savefig(folder / "figures" / f"{part}-{title}.png", dpi=150)
     tables = {
+        "Accuracy / AUC": recipe_table(results["classification"]),
         f"All {part} images": classification_table(results["classification"]),
         "Pairs of equal sharpness": without(classification_table(results["matched"]), {"Report"}),
         "Calibration": calibration_table(results["calibration"]),

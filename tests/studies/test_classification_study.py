@@ -13,6 +13,7 @@ from jxr.config_dict import from_config_dict
 from jxr.data.augmentation import random_view
 from jxr.errors import UserError
 from jxr.evaluation import Scaling, reliability
+from jxr.reporting.classification_figure import write_classification
 from jxr.studies.binary_tasks import Examples
 from jxr.studies.classification_study import classification_study, scaling_of
 from jxr.studies.classification_tables import Cell
@@ -165,16 +166,34 @@ def test_brightness_is_learnt(finished):
 
 
 @pytest.mark.resume
-def test_a_finished_study_trains_nothing_again(finished, monkeypatch):
-    config, folder, results = finished
+def test_a_second_part_trains_nothing_again(finished):
+    _, folder, _ = finished
+    written = {path: path.stat().st_mtime_ns for path in folder.rglob("metrics.jsonl")}
+    trained_until = (folder / "run" / "validation.json").stat().st_mtime_ns
+    assert len(written) == 2 * 2 * 2 + 2 * 2  # heads: tasks, trained on, seeds; networks
+    assert max(written.values()) < trained_until
 
-    def refuse(*_, **__):
-        raise AssertionError("features were computed again")
 
-    monkeypatch.setattr("jxr.studies.features.extract_to", refuse)
-    again = classification_study(config, folder / "run", folder / "cache", "test")
-    for name in ("classification", "matched", "calibration", "comparisons"):
-        assert again[name] == results["test"][name]
+def test_report(finished):
+    _, folder, results = finished
+    write_classification(results["test"], folder / "report")
+    text = (folder / "report" / "test.md").read_text()
+    (row,) = (
+        row
+        for row in results["test"]["classification"]
+        if [row[key] for key in KEYS] == ["bacterial_vs_viral", "ensemble", "blurred", "recovered"]
+    )
+    table = text.split("## ")[1].splitlines()
+    heads, *lines = (
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in table if "|" in line
+    )
+    (line,) = (line for line in lines if line[:2] == ["Bacterial vs viral", "ensemble"])
+    found = line[heads.index("blurred → recovered")]
+    assert found == f"{row['accuracy']:.3f} / {row['auc']:.3f}"
+    assert len(lines) == 1 + 2 * 4
+    for name in ("scores", "reliability"):
+        path = folder / "report" / "figures" / f"test-{name}.png"
+        assert path.stat().st_size > 10_000
 
 
 def test_each_class_of_a_question_weighs_the_same():
