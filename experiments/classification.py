@@ -22,13 +22,13 @@ def main() -> None:
     """Runs what is left of the study in the run directory."""
     from jxr.config import ClassificationConfig
     from jxr.reporting.classification_figure import write_classification
-    from jxr.studies.classification_study import classification_study
+    from jxr.studies.classification_study import FILES, classification_study
 
     config = cli.config_of(ClassificationConfig, CONFIG)
     workdir, cache = cli.folders()
     results = classification_study(config, workdir, cache, PART.value, PARALLEL.value)
     write_classification(results, workdir / "report")
-    print(f"results: {workdir / PART.value}.json, tables and charts: {workdir / 'report'}")
+    print(f"results: {workdir / FILES[PART.value]}, tables and charts: {workdir / 'report'}")
 
 
 if __name__ == "__main__":

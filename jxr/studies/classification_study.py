@@ -25,6 +25,8 @@ from jxr.studies.restorers import check_blur, check_reflect, in_batches
 from jxr.studies.workdir import Stages, claim, study_provenance, write_json
 from jxr.training.parallel import Parallel
 
+FILES = {"validation": "validation.json", "test": "results.json"}  # by part
+
 
 def classification_study(
     config: ClassificationConfig,
@@ -37,7 +39,8 @@ def classification_study(
 
     Args:
         config: Which images, recipes and seeds.
-        workdir: Run directory; gets `PART.json` and `predictions-PART.npz`.
+        workdir: Run directory; gets `predictions-PART.npz`, and `results.json` for test images,
+            `validation.json` for the others.
         cache: Folder of decoded images and features, which other runs may share.
         part: `validation`, or `test` once all recipes are finished.
         parallel: See `fit`.
@@ -74,7 +77,7 @@ def classification_study(
     notes = [*dataset.notes, f"scored on {part} images"]
     provenance = study_provenance(config, stages, notes, **fingerprints)
     results = {"provenance": provenance, "part": part, **tables}
-    write_json(workdir / f"{part}.json", results)
+    write_json(workdir / FILES[part], results)
     return results
 
 

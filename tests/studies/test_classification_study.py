@@ -15,7 +15,7 @@ from jxr.errors import UserError
 from jxr.evaluation import Scaling, reliability
 from jxr.reporting.classification_figure import write_classification
 from jxr.studies.binary_tasks import Examples
-from jxr.studies.classification_study import classification_study, scaling_of
+from jxr.studies.classification_study import FILES, classification_study, scaling_of
 from jxr.studies.classification_tables import Cell
 from jxr.studies.features import load_backbone
 from jxr.studies.fine_tuning import answers, frozen_maps
@@ -28,15 +28,16 @@ RECIPES = ("report", "report-calibrated", "fine-tuned", "ensemble")
 
 
 def small(name, path):
+    """64 pixels: on CPUs, convolutions of maps of two by two places are slow."""
     run = RUNS[name]
     if run.data.source == "phantoms":
         phantoms = PhantomConfig(train=60, test=24)
-        run = dataclasses.replace(
-            run, data=dataclasses.replace(run.data, size=32, phantoms=phantoms)
-        )
+        run = dataclasses.replace(run, data=dataclasses.replace(run.data, phantoms=phantoms))
     else:
         run = tiny(run, path)
-        run = dataclasses.replace(run, data=dataclasses.replace(run.data, validation_fraction=0.4))
+        run = dataclasses.replace(
+            run, data=dataclasses.replace(run.data, size=64, validation_fraction=0.4)
+        )
     schedule = dataclasses.replace(run.tuned.schedule, epochs=8, batch_size=8, learning_rate=1e-4)
     head = HeadConfig(
         hidden=(), schedule=dataclasses.replace(schedule, epochs=20, learning_rate=1e-2)
@@ -45,7 +46,7 @@ def small(name, path):
         run,
         seeds=(0, 1),
         head=head,
-        tuned=FineTuningConfig(size=32, views=1, schedule=schedule),
+        tuned=FineTuningConfig(size=64, views=1, schedule=schedule),
         bootstrap_samples=100,
         caliper=2.0,
     )
@@ -96,7 +97,7 @@ def test_rows(finished):
     _, folder, results = finished
     for part, n in (("validation", 15), ("test", 18)):
         table = results[part]["classification"]
-        assert json.loads((folder / "run" / f"{part}.json").read_text()) == results[part]
+        assert json.loads((folder / "run" / FILES[part]).read_text()) == results[part]
         assert len(table) == 2 * 4 * 2 * 3  # tasks, recipes, trained on, tested on
         assert {row["recipe"] for row in table} == set(RECIPES)
         assert {row["n"] for row in table if row["task"] == "normal_vs_pneumonia"} == {n}
@@ -243,8 +244,8 @@ def test_maps_are_of_the_shrunken_the_mirrored_and_the_random_view(finished, tmp
 
 def test_mistakes_are_one_line(finished, tiny_images, tmp_path):
     config, _, _ = finished
-    large = dataclasses.replace(config, tuned=dataclasses.replace(config.tuned, size=64))
-    with pytest.raises(UserError, match=r"tuned\.size 64 is more than data\.size 32"):
+    large = dataclasses.replace(config, tuned=dataclasses.replace(config.tuned, size=96))
+    with pytest.raises(UserError, match=r"tuned\.size 96 is more than data\.size 64"):
         classification_study(large, tmp_path / "run", tmp_path / "cache", "test")
     for wrong in ({"seeds": ()}, {"tasks": ("a", "a")}, {"caliper": 0.0}, {"bootstrap_samples": 1}):
         with pytest.raises(UserError, match=next(iter(wrong))):
