@@ -122,7 +122,15 @@ def recipe_table(rows: Sequence[Row]) -> Table:
 def calibration_table(rows: Sequence[Row]) -> Table:
     """Expected calibration errors, one row a classifier and kind of image."""
     return Table(
-        columns=("Task", "Recipe", "Trained → tested on", "ECE", "Prevalence", "assumed"),
+        columns=(
+            "Task",
+            "Recipe",
+            "Trained → tested on",
+            "ECE",
+            "Prevalence",
+            "assumed",
+            "Accuracy if these images chose the threshold",
+        ),
         rows=[
             (
                 name(row["task"]),
@@ -131,6 +139,7 @@ def calibration_table(rows: Sequence[Row]) -> Table:
                 f"{row['ece']:.3f}",
                 f"{row['prevalence']:.3f}",
                 f"{row['assumed_prevalence']:.3f}",
+                f"{row['best_threshold_accuracy']:.3f}",
             )
             for row in rows
         ],

@@ -5,6 +5,7 @@ thresholds and temperatures too. `part` says on which images the tables are: tes
 recipes are finished.
 """
 
+import os
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from jxr.config import ClassificationConfig
 from jxr.errors import UserError
 from jxr.evaluation import Scaling, fit_scaling
 from jxr.evaluation.overlap import overlap_weights
+from jxr.models import load_restorer
 from jxr.studies.classification_tables import TABLES, Answered, Cell
 from jxr.studies.controls import borders, sharpness
 from jxr.studies.dataset import load_dataset
@@ -59,7 +61,11 @@ def classification_study(
     inputs = Inputs(config, dataset, backbone, workdir, cache)
     for one in ("train", "validation", "test"):
         inputs.examples(one)  # a class without images is said before the work, not after
-    fingerprints = {"data": dataset.fingerprint, "weights": backbone.fingerprint}
+    fingerprints = {
+        "data": dataset.fingerprint,
+        "weights": backbone.fingerprint,
+        "restorer": load_restorer().fingerprint,
+    }
     claim(workdir, config, **fingerprints)
     stages = Stages(workdir / "stages")
     for (name, recipe), train_on in product(RECIPES.items(), TRAIN_ON):
@@ -82,7 +88,24 @@ def classification_study(
 
 
 def log_odds(inputs: Inputs, part: str) -> dict[Cell, np.ndarray]:
-    """Returns seeds x images x questions log-odds of every cell, and saves them as .npz."""
+    """Returns seeds x images x questions log-odds of every cell, kept in predictions-PART.npz."""
+    path = inputs.workdir / f"predictions-{part}.npz"
+    cells = [Cell(*cell) for cell in product(RECIPES, TRAIN_ON, KINDS)]
+    if not path.exists():
+        arrays: dict[str, Any] = {
+            " ".join(cell): values for cell, values in predicted(inputs, part).items()
+        }
+        rows = np.sort(inputs.dataset.part(part))
+        paths = np.array([inputs.dataset.records[row].path for row in rows])
+        unfinished = path.with_name(f"unfinished-{path.name}")
+        np.savez(unfinished, paths=paths, tasks=np.array(inputs.tasks), **arrays)
+        os.replace(unfinished, path)
+    with np.load(path, allow_pickle=False) as kept:
+        return {cell: kept[" ".join(cell)] for cell in cells}
+
+
+def predicted(inputs: Inputs, part: str) -> dict[Cell, np.ndarray]:
+    """Returns what the trained classifiers say of a part's images of every kind."""
     said = {}
     for kind in KINDS:
         images = inputs.images(part, kind)
@@ -90,10 +113,6 @@ def log_odds(inputs: Inputs, part: str) -> dict[Cell, np.ndarray]:
             given = recipe.given(inputs, images, part, kind)
             for train_on in TRAIN_ON:
                 said[Cell(name, train_on, kind)] = recipe.log_odds(inputs, train_on, given)
-    rows = np.sort(inputs.dataset.part(part))
-    paths = np.array([inputs.dataset.records[row].path for row in rows])
-    arrays: dict[str, Any] = {" ".join(cell): values for cell, values in said.items()}
-    np.savez(inputs.workdir / f"predictions-{part}.npz", paths=paths, tasks=inputs.tasks, **arrays)
     return said
 
 

@@ -88,6 +88,9 @@ def matched_rows(answered: Answered, config: ClassificationConfig) -> Rows:
 def calibration_rows(answered: Answered, config: ClassificationConfig) -> Rows:
     """Returns reliability curves: all seeds' predictions together, and the mean error of a seed.
 
+    Beside them, the accuracy that the best threshold would give, chosen on these very images: what
+    a recipe's order of the images allows, and no score of it.
+
     To calibrated log-odds, those of the classes' frequency among validation images are added; the
     report's own hold them already.
     """
@@ -101,6 +104,9 @@ def calibration_rows(answered: Answered, config: ClassificationConfig) -> Rows:
             {
                 **identity(answered, cell),
                 "ece": float(np.mean(each)),
+                "best_threshold_accuracy": float(
+                    np.mean([best_threshold_accuracy(answered.labels, one) for one in values])
+                ),
                 "prevalence": float(answered.labels.mean()),
                 "assumed_prevalence": answered.prevalence,
                 "predicted": curve.predicted.tolist(),
@@ -109,6 +115,14 @@ def calibration_rows(answered: Answered, config: ClassificationConfig) -> Rows:
             }
         )
     return rows
+
+
+def best_threshold_accuracy(
+    labels: Int[np.ndarray, " n"], log_odds: Float[np.ndarray, " n"]
+) -> float:
+    """Returns the most that any threshold gives: no score, for these very images choose it."""
+    thresholds = [*np.unique(log_odds), np.inf]
+    return max(float(((log_odds >= threshold) == labels).mean()) for threshold in thresholds)
 
 
 def comparison_rows(answered: Answered, config: ClassificationConfig) -> Rows:

@@ -16,7 +16,7 @@ from jxr.evaluation import Scaling, reliability
 from jxr.reporting.classification_figure import write_classification
 from jxr.studies.binary_tasks import Examples
 from jxr.studies.classification_study import FILES, classification_study, scaling_of
-from jxr.studies.classification_tables import Cell
+from jxr.studies.classification_tables import Cell, best_threshold_accuracy
 from jxr.studies.features import load_backbone
 from jxr.studies.fine_tuning import answers, frozen_maps
 from ml_collections_configs.classification import RUNS, get_config
@@ -195,6 +195,16 @@ def test_report(finished):
     for name in ("scores", "reliability"):
         path = folder / "report" / "figures" / f"test-{name}.png"
         assert path.stat().st_size > 10_000
+
+
+def test_the_best_threshold_by_brute_force():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=40)
+    odds = rng.normal(size=40).round(1) + labels
+    grid = np.linspace(odds.min() - 1, odds.max() + 1, 4001)
+    best = max(((odds > threshold) == labels).mean() for threshold in grid)
+    assert best_threshold_accuracy(labels, odds) == pytest.approx(best)
+    assert best_threshold_accuracy(np.array([0, 0, 1]), np.array([1.0, 2.0, 0.0])) == 2 / 3
 
 
 def test_each_class_of_a_question_weighs_the_same():
