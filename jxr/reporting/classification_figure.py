@@ -15,11 +15,12 @@ from jxr.reporting.tables import Table, classification_table, to_markdown, with_
 SCORES = {"accuracy": "accuracy", "auc": "AUC"}
 
 
-def scores_figure(rows: Sequence[Row]) -> Figure:
-    """Accuracy and AUC of each recipe with its 95 % interval; the report's accuracies as diamonds.
+def scores_figure(rows: Sequence[Row], published: bool) -> Figure:
+    """Accuracy and AUC of each recipe with its 95 % interval.
 
     Args:
         rows: `classification` of a study's results.
+        published: whether the report's accuracies, of test images, stand beside them.
 
     Returns:
         One row of panels a task.
@@ -40,17 +41,17 @@ def scores_figure(rows: Sequence[Row]) -> Figure:
                 axes.hlines(y, *row[f"{score}_ci95"], color=COLOURS[number], linewidth=1.6)
                 axes.plot(row[score], y, ls="none", markersize=4.5, **style(number))
                 value = ACCURACY.get((task, row["train_on"], row["test_on"]))
-                if score == "accuracy" and value is not None:
+                if published and score == "accuracy" and value is not None:
                     axes.plot(value, arms.index(arm(row)), **REPORT)
             axes.set(title=f"{plain(name(task))}: {title}", ylim=(len(arms) - 0.5, -0.5))
             axes.set_yticks(range(len(arms)), arms)
             tidy(axes)
     handles = [Line2D([], [], ls="none", **style(number)) for number in range(len(recipes))]
-    handles.append(Line2D([], [], **REPORT))
-    figure.legend(
-        handles, [*recipes, "published in the report"], loc="outside upper center", ncols=4,
-        frameon=False,
-    )  # fmt: skip
+    labels = list(recipes)
+    if published:
+        handles.append(Line2D([], [], **REPORT))
+        labels.append("published in the report")
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     return figure
 
 
@@ -70,7 +71,7 @@ def reliability_figure(rows: Sequence[Row]) -> Figure:
     """
     shown = [row for row in rows if row["train_on"] == row["test_on"] == "original"]
     tasks, recipes = (list(dict.fromkeys(row[key] for row in shown)) for key in ("task", "recipe"))
-    figure = new_figure(4.2 * len(tasks), 4.3)
+    figure = new_figure(4.2 * len(tasks), 4.8)
     for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
         axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8)
         for row in (row for row in shown if row["task"] == task):
@@ -86,7 +87,9 @@ def reliability_figure(rows: Sequence[Row]) -> Figure:
             xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal",
         )  # fmt: skip
         tidy(axes)
-        legend = axes.legend(fontsize=8, frameon=False, loc="upper left")
+        legend = axes.legend(
+            fontsize=8, frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.13)
+        )
         for handle in legend.legend_handles:
             handle.set_sizes([25])  # type: ignore[union-attr]
     return figure
@@ -187,15 +190,17 @@ def write_classification(results: Mapping[str, Any], folder: Path) -> None:
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     part = results["part"]
     figures = {
-        "scores": scores_figure(results["classification"]),
+        "scores": scores_figure(results["classification"], published=part == "test"),
         "reliability": reliability_figure(results["calibration"]),
     }
     for title, figure in figures.items():
         figure.savefig(folder / "figures" / f"{part}-{title}.png", dpi=150)
+    scores, matched = map(classification_table, (results["classification"], results["matched"]))
+    no_report = {"Report"}
     tables = {
         "Accuracy / AUC": recipe_table(results["classification"]),
-        f"All {part} images": classification_table(results["classification"]),
-        "Pairs of equal sharpness": without(classification_table(results["matched"]), {"Report"}),
+        f"All {part} images": scores if part == "test" else without(scores, no_report),
+        "Pairs of equal sharpness": without(matched, no_report),
         "Calibration": calibration_table(results["calibration"]),
         "Comparisons": comparison_table(results["comparisons"]),
     }

@@ -177,7 +177,9 @@ def test_a_second_part_trains_nothing_again(finished):
 
 def test_report(finished):
     _, folder, results = finished
-    write_classification(results["test"], folder / "report")
+    for part in ("test", "validation"):
+        write_classification(results[part], folder / "report")
+    assert "| Report |" not in (folder / "report" / "validation.md").read_text()  # of test images
     text = (folder / "report" / "test.md").read_text()
     (row,) = (
         row
