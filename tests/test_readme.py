@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jxr.reporting import summary, to_markdown, without
 from jxr.reporting.bench_table import bench_table
+from jxr.reporting.classification_figure import recipe_table
 from jxr.reporting.restorer_figure import limit_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,6 +16,9 @@ README = (ROOT / "README.md").read_text()
 def test_tables_of_the_readme_are_the_committed_results():
     assert summary(results("kermany")) in README
     assert to_markdown(limit_table(results("restorer")["restoration"])) in README
+    recipes = recipe_table(results("classification")["classification"])
+    recipes = without(recipes, {"blurred → original", "blurred → recovered"})
+    assert to_markdown(recipes) in README
 
     bench = json.loads((ROOT / "experiments" / "results" / "bench.json").read_text())
     # All are of images/s on one device; what the table leaves out stands above it.
