@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from absl import logging
 from jaxtyping import Float64, Int
 
 from jxr.config import ClassificationConfig
@@ -76,11 +77,12 @@ def classification_study(
         with stages.timed(f"predict-{one}"):
             said[one] = log_odds(inputs, one)
     tables: dict[str, list] = {name: [] for name in TABLES}
+    notes = [*dataset.notes, f"scored on {part} images"]
     for number in range(len(inputs.tasks)):
         answered = answers_to(inputs, number, said["validation"], said[part], part)
         for name, table in TABLES.items():
             tables[name] += table(answered, config)
-    notes = [*dataset.notes, f"scored on {part} images"]
+        notes += answered.notes
     provenance = study_provenance(config, stages, notes, **fingerprints)
     results = {"provenance": provenance, "part": part, **tables}
     write_json(workdir / FILES[part], results)
@@ -140,14 +142,20 @@ def answers_to(
     weights = overlap_weights(chosen.labels, style, patients)
     scored = inputs.examples(part)[number]
     among = np.searchsorted(np.sort(inputs.dataset.part(part)), scored.rows)
+    scalings, notes = {}, []
+    for recipe, train_on in product(RECIPES, TRAIN_ON):
+        known = validation[Cell(recipe, train_on, train_on)][:, places, number]
+        for seed, values in zip(inputs.config.seeds, known, strict=True):
+            who = f"{inputs.tasks[number]}, {recipe} on {train_on}, seed {seed}"
+            scalings[recipe, train_on, seed], note = scaling_of(who, chosen.labels, values, weights)
+            notes += [note] if note else []
     answers = {}
-    for cell, values in said.items():
-        values = values[:, among, number]
-        known = validation[cell._replace(test_on=cell.train_on)][:, places, number]
+    for cell, all_values in said.items():
+        values = all_values[:, among, number]
         scaled = np.stack(
             [
-                scaling_of(cell, inputs.tasks[number], chosen.labels, one, weights)(row)
-                for one, row in zip(known, values, strict=True)
+                scalings[cell.recipe, cell.train_on, seed](row)
+                for seed, row in zip(inputs.config.seeds, values, strict=True)
             ]
         )
         if cell.recipe == "report":
@@ -167,21 +175,20 @@ def answers_to(
             inputs.images(part, "original")[among],
         ),
         log_odds=answers,
+        notes=notes,
     )
 
 
 def scaling_of(
-    cell: Cell,
-    task: str,
+    who: str,
     labels: Int[np.ndarray, " n"],
     log_odds: Float64[np.ndarray, " n"],
     weights: Float64[np.ndarray, " n"],
-) -> Scaling:
-    """Returns `fit_scaling`; UserError if the classifier has learnt nothing."""
+) -> tuple[Scaling, str | None]:
+    """Returns `fit_scaling`; of a classifier that has learnt nothing no change, and a note."""
     try:
-        return fit_scaling(labels, log_odds, weights)
+        return fit_scaling(labels, log_odds, weights), None
     except ValueError as error:
-        raise UserError(
-            f"{task}, {cell.recipe} on {cell.train_on}: on validation images, {error}; train for"
-            " more epochs, or give more images"
-        ) from error
+        note = f"{who}: left uncalibrated, for on validation images {error}"
+        logging.warning("%s", note)
+        return Scaling(slope=1.0, threshold=0.0), note

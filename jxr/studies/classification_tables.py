@@ -34,6 +34,7 @@ class Answered(NamedTuple):
     sharpness: Float[np.ndarray, " n"]  # of the images before any blur
     # Above 0 is yes. Calibrated ones are for classes that are equally frequent.
     log_odds: dict[Cell, Float64[np.ndarray, "seeds n"]]
+    notes: list[str]  # what whoever reads the tables should know
 
 
 # (train_on, test_on) of classifiers that are compared, within a recipe.

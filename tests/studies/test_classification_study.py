@@ -12,11 +12,11 @@ from jxr.config import ClassificationConfig, FineTuningConfig, HeadConfig, Phant
 from jxr.config_dict import from_config_dict
 from jxr.data.augmentation import random_view
 from jxr.errors import UserError
-from jxr.evaluation import Scaling, reliability
+from jxr.evaluation import reliability
 from jxr.reporting.classification_figure import write_classification
 from jxr.studies.binary_tasks import Examples
 from jxr.studies.classification_study import FILES, classification_study, scaling_of
-from jxr.studies.classification_tables import Cell, best_threshold_accuracy
+from jxr.studies.classification_tables import best_threshold_accuracy
 from jxr.studies.features import load_backbone
 from jxr.studies.fine_tuning import answers, frozen_maps
 from ml_collections_configs.classification import RUNS, get_config
@@ -68,11 +68,7 @@ def test_every_config_is_read_back(name):
     assert from_config_dict(ClassificationConfig, get_config(name)) == RUNS[name]
 
 
-def test_the_demo_runs(tmp_path, monkeypatch):
-    """Too small to learn anything, so there is nothing to calibrate."""
-    monkeypatch.setattr(
-        "jxr.studies.classification_study.scaling_of", lambda *_: Scaling(slope=1.0, threshold=0.0)
-    )
+def test_the_demo_runs(tmp_path):
     config = small("demo", "")
     once = dataclasses.replace(config.tuned.schedule, epochs=1)
     config = dataclasses.replace(
@@ -86,11 +82,17 @@ def test_the_demo_runs(tmp_path, monkeypatch):
     assert len(results["classification"]) == 4 * 2 * 3
 
 
-def test_a_classifier_that_has_learnt_nothing_is_named():
-    cell = Cell("fine-tuned", "blurred", "original")
+def test_a_classifier_that_has_learnt_nothing_is_left_alone_and_named():
     labels, odds = np.array([0, 1, 0, 1]), np.array([2.0, 1.0, 3.0, -1.0])
-    with pytest.raises(UserError, match=r"a_vs_b, fine-tuned on blurred: on validation.*epochs"):
-        scaling_of(cell, "a_vs_b", labels, odds, np.full(4, 0.25))
+    scaling, note = scaling_of("a_vs_b, seed 3", labels, odds, np.full(4, 0.25))
+    np.testing.assert_array_equal(scaling(odds), odds)
+    assert note == (
+        "a_vs_b, seed 3: left uncalibrated, for on validation images the log-odds do not rise with"
+        " the label: nothing to calibrate"
+    )
+    scaling, note = scaling_of("a_vs_b, seed 3", labels, -odds, np.full(4, 0.25))
+    assert scaling.slope > 0
+    assert note is None
 
 
 def test_rows(finished):
@@ -104,6 +106,9 @@ def test_rows(finished):
         for row in table:
             assert (row["restorer"] == "wiener_net") == (row["test_on"] == "recovered")
             assert row["seeds"] == [0, 1]
+        notes = results[part]["provenance"]["notes"]
+        assert f"scored on {part} images" in notes
+        assert not any("uncalibrated" in note for note in notes)
     assert len(results["test"]["matched"]) == len(results["test"]["calibration"]) == 48
     assert len(results["test"]["comparisons"]) == 2 * 4 * 4
 
