@@ -165,7 +165,7 @@ def predict_tuned(
     found = [
         in_batches(lambda batch: _log_odds(graphdef, side, params, batch), one) for one in maps
     ]
-    return np.mean(found, axis=0, dtype=np.float64)
+    return np.stack(found).mean(axis=0, dtype=np.float64)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
