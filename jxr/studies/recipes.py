@@ -27,6 +27,7 @@ from jxr.training.parallel import Parallel
 
 TRAIN_ON = ("original", "blurred")
 KINDS = (*TRAIN_ON, "recovered")  # of the images that classifiers meet
+
 Images = Float[np.ndarray, "n height width 1"]
 Maps = Float[np.ndarray, "n features"]
 # Of every image to every question, whether it applies or not.
