@@ -9,6 +9,7 @@ from PIL import Image
 from jxr.config import (
     DataConfig,
     HeadConfig,
+    PhantomConfig,
     ReproduceConfig,
     ScheduleConfig,
     WeightsConfig,
@@ -49,6 +50,12 @@ def write_csv(root: Path, classes=("tb", "covid", "normal")) -> Path:
                 lines.append(f"{name},{label},{split}-{label}-{number // 2},{split}")
     (root / "images.csv").write_text("\n".join(lines) + "\n")
     return root / "images.csv"
+
+
+def tiny_phantoms(run):
+    """Returns a run config of phantoms with a few small ones."""
+    phantoms = PhantomConfig(train=60, test=24)
+    return dataclasses.replace(run, data=dataclasses.replace(run.data, size=32, phantoms=phantoms))
 
 
 def tiny(run, path):

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from jxr.config import BlurEffectConfig, PhantomConfig
+from jxr.config import BlurEffectConfig
 from jxr.config_dict import from_config_dict
 from jxr.errors import UserError
 from jxr.reporting.blur_effect_figure import write_blur_effect
@@ -17,18 +17,12 @@ from jxr.studies.dataset import load_dataset
 from jxr.studies.features import dataset_features, load_backbone
 from ml_collections_configs.blur_effect import RUNS, get_config
 from tests.test_experiments import call, the_error
-from tests.tiny import tiny
+from tests.tiny import tiny, tiny_phantoms
 
 
 def small(name, path):
     run = RUNS[name]
-    if run.data.source == "phantoms":
-        phantoms = PhantomConfig(train=60, test=24)
-        run = dataclasses.replace(
-            run, data=dataclasses.replace(run.data, size=32, phantoms=phantoms)
-        )
-    else:
-        run = tiny(run, path)
+    run = tiny_phantoms(run) if run.data.source == "phantoms" else tiny(run, path)
     return dataclasses.replace(run, sigmas=(0.0, 1.0), bootstrap_samples=100, caliper=2.0)
 
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 
-from jxr.config import ControlsConfig, PhantomConfig
+from jxr.config import ControlsConfig
 from jxr.config_dict import from_config_dict, to_config_dict
 from jxr.errors import UserError
 from jxr.reporting import classification_table, table1_figure, to_markdown
@@ -20,18 +20,12 @@ from jxr.studies.controls_study import STRENGTHS, controls_study, fitted
 from jxr.studies.dataset import load_dataset
 from ml_collections_configs.controls import RUNS, get_config
 from tests.test_experiments import call, the_error
-from tests.tiny import tiny
+from tests.tiny import tiny, tiny_phantoms
 
 
 def small(name, path):
     run = RUNS[name]
-    if run.data.source == "phantoms":
-        phantoms = PhantomConfig(train=60, test=24)
-        run = dataclasses.replace(
-            run, data=dataclasses.replace(run.data, size=32, phantoms=phantoms)
-        )
-    else:
-        run = tiny(run, path)
+    run = tiny_phantoms(run) if run.data.source == "phantoms" else tiny(run, path)
     return dataclasses.replace(run, bootstrap_samples=100, caliper=0.5)
 
 
