@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 
 from jxr.reporting.drawing import COLOURS, SHAPES, new_figure, plain, tidy
 from jxr.reporting.labels import SIGMA, Row, name
-from jxr.reporting.tables import Table, to_markdown, with_interval
+from jxr.reporting.tables import Table, p_value, sections, with_interval
 
 SCORES = {"accuracy": "accuracy", "auc": "AUC"}
-KINDS: dict[str, str] = {"vgg16": "VGG-16", "control-global_statistics": "ten global numbers"}
+KINDS = {"vgg16": "VGG-16", "control-global_statistics": "ten global numbers"}
 
 
 def blur_effect_figure(results: Mapping[str, Any]) -> Figure:
@@ -21,7 +21,7 @@ def blur_effect_figure(results: Mapping[str, Any]) -> Figure:
         results: of `jxr.studies.blur_effect`.
 
     Returns:
-        One row of panels a task, with 95 % intervals; the controls are paler.
+        One row of panels a task, with 95 % intervals.
     """
     rows = results["classification"]
     tasks, kinds = (list(dict.fromkeys(row[key] for row in rows)) for key in ("task", "features"))
@@ -87,7 +87,7 @@ def difference_table(rows: Sequence[Row]) -> Table:
                 with_interval(row["auc_difference"], row["auc_difference_ci95"]),
                 str(row["b"]),
                 str(row["c"]),
-                "< 0.001" if row["p_value"] < 0.001 else f"{row['p_value']:.3f}",
+                p_value(row["p_value"]),
             )
             for row in rows
         ],
@@ -137,5 +137,4 @@ def write_blur_effect(results: Mapping[str, Any], folder: Path) -> None:
         "All test images": matrix_table(results["classification"]),
         "Pairs of equal sharpness": matrix_table(results["matched"]),
     }
-    parts = [f"## {title}\n\n{to_markdown(table)}" for title, table in tables.items()]
-    (folder / "tables.md").write_text("\n".join(parts))
+    (folder / "tables.md").write_text(sections(tables))

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from jxr.reporting.drawing import COLOURS, REPORT, SHAPES, new_figure, plain, tidy
 from jxr.reporting.labels import Row, arm, name
 from jxr.reporting.report_values import ACCURACY
-from jxr.reporting.tables import Table, classification_table, to_markdown, with_interval, without
+from jxr.reporting.tables import Table, classification_table, sections, with_interval, without
 
 SCORES = {"accuracy": "accuracy", "auc": "AUC"}
 
@@ -204,5 +204,4 @@ def write_classification(results: Mapping[str, Any], folder: Path) -> None:
         "Calibration": calibration_table(results["calibration"]),
         "Comparisons": comparison_table(results["comparisons"]),
     }
-    parts = [f"## {title}\n\n{to_markdown(table)}" for title, table in tables.items()]
-    (folder / f"{part}.md").write_text("\n".join(parts))
+    (folder / f"{part}.md").write_text(sections(tables))

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from jxr.reporting.drawing import COLOURS, SHAPES, new_figure, plain, tidy
 from jxr.reporting.labels import Row, arm, name
-from jxr.reporting.tables import Table, classification_table, to_markdown, without
+from jxr.reporting.tables import Table, classification_table, sections, without
 
 PREFIX = "control-"
 PANELS = {"classification": "all test images", "matched": "pairs of equal sharpness"}
@@ -109,5 +109,4 @@ def write_controls(results: Mapping[str, Any], folder: Path) -> None:
         "Pairs of equal sharpness": without(classification_table(results["matched"]), {"Report"}),
         "Matching": matching_table(results["matching"]),
     }
-    parts = [f"## {title}\n\n{to_markdown(table)}" for title, table in tables.items()]
-    (folder / "tables.md").write_text("\n".join(parts))
+    (folder / "tables.md").write_text(sections(tables))

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from jxr.reporting.drawing import COLOURS, DASHES, INK, SHAPES, new_figure, tidy
 from jxr.reporting.field_tables import OPERATOR_NAMES, field_tables, method_name, millimetres
 from jxr.reporting.labels import SIGMA, Row
-from jxr.reporting.tables import to_markdown
+from jxr.reporting.tables import sections
 
 ZONES = {"anode_side": "anode side", "centre": "centre", "cathode_side": "cathode side"}
 
@@ -144,10 +144,7 @@ def write_field(results: Mapping[str, Any], folder: Path) -> None:
     }
     for key, figure in figures.items():
         figure.savefig(folder / "figures" / f"{key}.png", dpi=150)
-    parts = [
-        f"## {title}\n\n{to_markdown(table)}" for title, table in field_tables(results).items()
-    ]
-    (folder / "tables.md").write_text("\n".join(parts))
+    (folder / "tables.md").write_text(sections(field_tables(results)))
 
 
 def _method(row: Row) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from jxr.reporting.tables import (
     classification_table,
     paired_table,
     restoration_table,
+    sections,
     to_markdown,
 )
 
@@ -65,8 +66,7 @@ def write_tables(results: Mapping[str, Any], path: Path) -> None:
         "Restoration": restoration_table(results["restoration"]),
         "McNemar's tests": paired_table(results["paired"]),
     }
-    parts = [f"## {title}\n\n{to_markdown(table)}" for title, table in tables.items()]
-    path.write_text("\n".join(parts))
+    path.write_text(sections(tables))
 
 
 def report_kernels(sigma: float, sampling: Sampling) -> dict[str, Float[np.ndarray, "_size _size"]]:

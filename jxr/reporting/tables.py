@@ -34,6 +34,11 @@ def with_interval(value: float, interval: Sequence[float]) -> str:
     return f"{value:.4f} [{low:.3f}, {high:.3f}]"
 
 
+def p_value(value: float) -> str:
+    """A test's p-value to three digits after the point."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def classification_table(rows: Sequence[Row]) -> Table:
     """Accuracy and AUC of each classifier, the report's accuracy beside ours.
 
@@ -136,7 +141,7 @@ def paired_table(rows: Sequence[Row]) -> Table:
                 str(row["n"]),
                 str(row["b"]),
                 str(row["c"]),
-                "< 0.001" if row["p_value"] < 0.001 else f"{row['p_value']:.3f}",
+                p_value(row["p_value"]),
             )
             for row in rows
         ],
@@ -172,6 +177,11 @@ def without(table: Table, columns: Set[str]) -> Table:
         rows=[tuple(row[i] for i in kept) for row in table.rows],
         words=table.words,
     )
+
+
+def sections(tables: Mapping[str, Table]) -> str:
+    """Tables in Markdown, each under its title."""
+    return "\n".join(f"## {title}\n\n{to_markdown(table)}" for title, table in tables.items())
 
 
 def to_markdown(table: Table) -> str:

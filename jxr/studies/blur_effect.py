@@ -7,6 +7,7 @@ scores is due to the blur and to the finite number of images, which the interval
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache as once
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,8 @@ import numpy as np
 from jaxtyping import Float
 
 from jxr.config import BlurConfig, BlurEffectConfig
-from jxr.evaluation import accuracy, auc, paired_difference
 from jxr.studies.binary_tasks import default_tasks
-from jxr.studies.classifiers import classification_row, paired_row
+from jxr.studies.classifiers import classification_row, paired_differences, paired_row
 from jxr.studies.controls_study import Task, control_features, fitted, matched_row, open_task
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import Backbone, dataset_features, load_backbone
@@ -53,16 +53,24 @@ def blur_effect_study(config: BlurEffectConfig, workdir: Path, cache: Path) -> d
     stages = Stages(workdir / "stages")
     kinds: Mapping[str, Callable[[BlurConfig | None], np.ndarray]] = {
         "vgg16": partial(pooled_features, config, dataset, backbone, cache),
-        f"control-{CONTROL}": lambda blur: control_features(dataset, blur, seed=0)[CONTROL],
+        f"control-{CONTROL}": lambda blur: control_features(dataset, blur, 0, [CONTROL])[CONTROL],
     }
     tables: dict[str, list] = {"classification": [], "matched": [], "comparisons": []}
-    for kind, compute in kinds.items():
+
+    @once
+    def features_of(kind: str) -> Features:
         features = {}
         for sigma in config.sigmas:
             with stages.timed(f"features-{kind}-sigma{sigma:g}"):
-                features[sigma] = compute(blur_of(config, sigma))
+                features[sigma] = kinds[kind](blur_of(config, sigma))
+        return features
+
+    def scored(kind: str, task: Task) -> dict[str, list[dict[str, Any]]]:
+        return task_rows(config, task, features_of(kind))
+
+    for kind in kinds:
         for task in tasks:
-            found = stages.run(f"{kind}/{task.name}", partial(task_rows, config, task, features))
+            found = stages.run(f"{kind}/{task.name}", partial(scored, kind, task))
             for name, table in tables.items():
                 table += [{"features": kind, **row} for row in found[name]]
     results = {
@@ -142,7 +150,7 @@ def comparison(
 ) -> dict[str, Any]:
     """Returns by how much the second classifier scores above the first on the same test images."""
     labels = task.test.labels
-    row: dict[str, Any] = paired_row(
+    row = paired_row(
         labels,
         first[0],
         second[0],
@@ -150,8 +158,4 @@ def comparison(
         train_test_a=list(first_sigmas),
         train_test_b=list(second_sigmas),
     )
-    for name, metric in (("accuracy", partial(accuracy, threshold=0.0)), ("auc", auc)):
-        found = paired_difference(labels, first, second, metric, samples=config.bootstrap_samples)
-        row[f"{name}_difference"] = found.mean
-        row[f"{name}_difference_ci95"] = [found.low, found.high]
-    return row
+    return row | paired_differences(labels, first, second, samples=config.bootstrap_samples)

@@ -20,7 +20,7 @@ from jxr.evaluation import Scaling, fit_scaling
 from jxr.evaluation.overlap import overlap_weights
 from jxr.models import load_restorer
 from jxr.studies.classification_tables import TABLES, Answered, Cell
-from jxr.studies.controls import borders, sharpness
+from jxr.studies.controls import borders, one_sharpness, sharpness
 from jxr.studies.dataset import load_dataset
 from jxr.studies.features import load_backbone
 from jxr.studies.recipes import KINDS, RECIPES, TRAIN_ON, Inputs
@@ -136,7 +136,7 @@ def answers_to(
     rows = np.sort(inputs.dataset.part("validation"))
     chosen = inputs.examples("validation")[number]
     places = np.searchsorted(rows, chosen.rows)
-    images = inputs.images("validation", "original")[places]
+    images = inputs.dataset.images[chosen.rows]
     style = in_batches(lambda batch: np.hstack([borders(batch), sharpness(batch)]), images)
     patients = np.array([inputs.dataset.records[row].patient for row in chosen.rows])
     weights = overlap_weights(chosen.labels, style, patients)
@@ -170,10 +170,7 @@ def answers_to(
         name=inputs.tasks[number],
         labels=scored.labels,
         prevalence=float(chosen.labels.mean()),
-        sharpness=in_batches(
-            lambda batch: sharpness(batch)[:, :2].mean(axis=1),
-            inputs.images(part, "original")[among],
-        ),
+        sharpness=in_batches(one_sharpness, inputs.dataset.images[scored.rows]),
         log_odds=answers,
         notes=notes,
     )

@@ -1,7 +1,6 @@
 """The tables of a classification study: scores, matched pairs, calibration, comparisons."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,10 +8,9 @@ from jaxtyping import Float, Float64, Int
 from scipy.special import expit, logit
 
 from jxr.config import ClassificationConfig
-from jxr.evaluation import accuracy, auc, paired_difference, reliability
-from jxr.evaluation.matched import match_pairs
-from jxr.studies.classifiers import band_row, classification_row, paired_row
-from jxr.studies.controls_study import matched_row
+from jxr.evaluation import reliability
+from jxr.studies.classifiers import band_row, classification_row, paired_differences, paired_row
+from jxr.studies.controls_study import matched_row, pairs_of
 
 Rows = list[dict[str, Any]]
 
@@ -72,7 +70,7 @@ def score_rows(answered: Answered, config: ClassificationConfig) -> Rows:
 
 def matched_rows(answered: Answered, config: ClassificationConfig) -> Rows:
     """Returns the scores of every cell on pairs of images, one of each class, of one sharpness."""
-    pairs = match_pairs(answered.labels, answered.sharpness, config.caliper)
+    pairs = pairs_of(answered.name, answered.labels, answered.sharpness, config.caliper)
     return [
         matched_row(
             pairs,
@@ -133,17 +131,10 @@ def comparison_rows(answered: Answered, config: ClassificationConfig) -> Rows:
     same, and McNemar's test of each seed.
     """
     rows = []
-    decided = partial(accuracy, threshold=0.0)
     for recipe in dict.fromkeys(cell.recipe for cell in answered.log_odds):
         for pair in COMPARED:
             cells = [Cell(recipe, *one) for one in pair]
             first, second = (answered.log_odds[cell] for cell in cells)
-            differences = {
-                name: paired_difference(
-                    answered.labels, first, second, metric, samples=config.bootstrap_samples
-                )
-                for name, metric in (("accuracy", decided), ("auc", auc))
-            }
             rows.append(
                 {
                     "task": answered.name,
@@ -151,11 +142,9 @@ def comparison_rows(answered: Answered, config: ClassificationConfig) -> Rows:
                     "classifier_a": describe(cells[0]),
                     "classifier_b": describe(cells[1]),
                     "n": len(answered.labels),
-                    **{f"{name}_difference": one.mean for name, one in differences.items()},
-                    **{
-                        f"{name}_difference_ci95": [one.low, one.high]
-                        for name, one in differences.items()
-                    },
+                    **paired_differences(
+                        answered.labels, first, second, samples=config.bootstrap_samples
+                    ),
                     "agreement": float(((first >= 0) == (second >= 0)).mean()),
                     "mcnemar": [
                         paired_row(answered.labels, *one, seed=seed)

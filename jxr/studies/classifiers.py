@@ -10,7 +10,16 @@ from jaxtyping import Array, Float, Int
 
 from jxr.config import BlurConfig, HeadConfig, WeightsConfig
 from jxr.data import batches
-from jxr.evaluation import accuracy, auc, mcnemar, roc, roc_band, score, seed_mean_interval
+from jxr.evaluation import (
+    accuracy,
+    auc,
+    mcnemar,
+    paired_difference,
+    roc,
+    roc_band,
+    score,
+    seed_mean_interval,
+)
 from jxr.models import abstract, apply
 from jxr.studies.binary_tasks import Examples
 from jxr.studies.restorers import in_batches, setting_of
@@ -132,6 +141,22 @@ def band_row(
     grid = np.linspace(0, 1, 101)
     low, high = roc_band(labels, log_odds, grid, samples=samples)
     return {**identity, "fpr": grid.tolist(), "tpr_ci95": [low.tolist(), high.tolist()]}
+
+
+def paired_differences(
+    labels: Int[np.ndarray, " n"],
+    first: Float[np.ndarray, "seeds n"],
+    second: Float[np.ndarray, "seeds n"],
+    *,
+    samples: int,
+) -> dict[str, Any]:
+    """Returns by how much the second classifier's mean accuracy and AUC are above the first's."""
+    row: dict[str, Any] = {}
+    for name, metric in (("accuracy", partial(accuracy, threshold=0.0)), ("auc", auc)):
+        found = paired_difference(labels, first, second, metric, samples=samples)
+        row |= {f"{name}_difference": found.mean}
+        row |= {f"{name}_difference_ci95": [found.low, found.high]}
+    return row
 
 
 def paired_row(

@@ -1,12 +1,13 @@
 """What shortcuts alone score on the tasks, on all test images and on pairs of equal sharpness."""
 
+from collections.abc import Collection
 from functools import cache as once
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -92,23 +93,38 @@ def open_task(name: str, dataset: Dataset, caliper: float) -> Task:
         for part in (dataset.train, dataset.validation, dataset.test)
     )
     sharpness = in_batches(one_sharpness, dataset.images[test.rows])
-    try:
-        pairs = match_pairs(test.labels, sharpness, caliper)
-    except ValueError as error:
-        raise UserError(f"{name}: {error}: raise --config.caliper") from error
+    pairs = pairs_of(name, test.labels, sharpness, caliper)
     return Task(name, train, validation, test, sharpness, pairs)
 
 
-def control_features(dataset: Dataset, blur: BlurConfig | None, seed: int) -> Features:
-    """Returns the numbers of every control for all images, blurred first if a blur is given."""
+def pairs_of(
+    name: str,
+    labels: Int[np.ndarray, " n"],
+    sharpness: Float[np.ndarray, " n"],
+    caliper: float,
+) -> Pairs:
+    """Returns `match_pairs` for the images of a task; UserError if no two make a pair."""
+    try:
+        return match_pairs(labels, sharpness, caliper)
+    except ValueError as error:
+        raise UserError(f"{name}: {error}: raise --config.caliper") from error
+
+
+def control_features(
+    dataset: Dataset,
+    blur: BlurConfig | None,
+    seed: int,
+    names: Collection[str] = tuple(CONTROLS),
+) -> Features:
+    """Returns the numbers of those controls for all images, blurred first if a blur is given."""
     parts = []
     for start in range(0, len(dataset.images), CHUNK):
         rows = np.arange(start, min(start + CHUNK, len(dataset.images)))
         images = np.asarray(dataset.images[rows])
         if blur:
             images = degraded_images(images, rows, blur, seed)
-        parts.append({name: control(images) for name, control in CONTROLS.items()})
-    return {name: np.concatenate([part[name] for part in parts]) for name in CONTROLS}
+        parts.append({name: CONTROLS[name](images) for name in names})
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
 def task_rows(

@@ -57,6 +57,20 @@ def test_rows_and_tables(finished):
     assert (folder / "report" / "figures" / "blur_effect.png").stat().st_size > 10_000
 
 
+@pytest.mark.resume
+def test_a_finished_study_reads_no_features(finished, monkeypatch):
+    config, folder, results = finished
+
+    def refuse(*_, **__):
+        raise AssertionError("features were read again")
+
+    for name in ("pooled_features", "control_features"):
+        monkeypatch.setattr(f"jxr.studies.blur_effect.{name}", refuse)
+    again = blur_effect_study(config, folder / "run", folder / "cache")
+    for name in ("classification", "matched", "comparisons"):
+        assert again[name] == results[name]
+
+
 def test_features_are_means_over_places_of_the_blurred_image(finished):
     config, folder, _ = finished
     dataset = load_dataset(config.data, folder / "cache")

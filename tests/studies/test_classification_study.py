@@ -8,7 +8,7 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from jxr.config import ClassificationConfig, FineTuningConfig, HeadConfig, PhantomConfig
+from jxr.config import ClassificationConfig, FineTuningConfig, HeadConfig
 from jxr.config_dict import from_config_dict
 from jxr.data.augmentation import random_view
 from jxr.errors import UserError
@@ -21,7 +21,7 @@ from jxr.studies.features import load_backbone
 from jxr.studies.fine_tuning import answers, frozen_maps
 from ml_collections_configs.classification import RUNS, get_config
 from tests.test_experiments import call, the_error
-from tests.tiny import tiny
+from tests.tiny import tiny, tiny_phantoms
 
 KEYS = ("task", "recipe", "train_on", "test_on")
 RECIPES = ("report", "report-calibrated", "fine-tuned", "ensemble")
@@ -30,14 +30,7 @@ RECIPES = ("report", "report-calibrated", "fine-tuned", "ensemble")
 def small(name, path):
     """64 pixels: on CPUs, convolutions of maps of two by two places are slow."""
     run = RUNS[name]
-    if run.data.source == "phantoms":
-        phantoms = PhantomConfig(train=60, test=24)
-        run = dataclasses.replace(run, data=dataclasses.replace(run.data, phantoms=phantoms))
-    else:
-        run = tiny(run, path)
-        run = dataclasses.replace(
-            run, data=dataclasses.replace(run.data, size=64, validation_fraction=0.4)
-        )
+    run = tiny_phantoms(run) if run.data.source == "phantoms" else tiny(run, path)
     schedule = dataclasses.replace(run.tuned.schedule, epochs=8, batch_size=8, learning_rate=1e-4)
     head = HeadConfig(
         hidden=(), schedule=dataclasses.replace(schedule, epochs=20, learning_rate=1e-2)
@@ -45,6 +38,7 @@ def small(name, path):
     return dataclasses.replace(
         run,
         seeds=(0, 1),
+        data=dataclasses.replace(run.data, size=64, validation_fraction=0.4),
         head=head,
         tuned=FineTuningConfig(size=64, views=1, schedule=schedule),
         bootstrap_samples=100,
@@ -178,6 +172,20 @@ def test_a_second_part_trains_nothing_again(finished):
     trained_until = (folder / "run" / "validation.json").stat().st_mtime_ns
     assert len(written) == 2 * 2 * 2 + 2 * 2  # heads: tasks, trained on, seeds; networks
     assert max(written.values()) < trained_until
+
+
+@pytest.mark.resume
+def test_a_finished_study_computes_nothing_again(finished, monkeypatch):
+    config, folder, results = finished
+
+    def refuse(*_, **__):
+        raise AssertionError("something was computed again")
+
+    monkeypatch.setattr("jxr.studies.features.extract_to", refuse)
+    monkeypatch.setattr("jxr.studies.classification_study.predicted", refuse)
+    again = classification_study(config, folder / "run", folder / "cache", "test")
+    for name in ("classification", "matched", "calibration", "comparisons"):
+        assert again[name] == results["test"][name]
 
 
 def test_report(finished):

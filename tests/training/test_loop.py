@@ -207,9 +207,8 @@ def test_a_loss_that_is_not_finite_names_its_step(tmp_path):
 
 
 def test_sigint_stops_as_sigterm_does(tmp_path):
-    before = signal.getsignal(
-        signal.SIGINT
-    )  # ignored where a shell runs the tests in the background
+    # Not Python's own handler where a shell runs the tests in the background.
+    before = signal.getsignal(signal.SIGINT)
     task, arrays = CASES["classifier"]
 
     class Interrupted(StopAt):
