@@ -8,7 +8,7 @@ from absl import flags
 from experiments import cli
 
 CONFIG = cli.config_flag()
-PARALLEL = cli.parallel_flag()
+LAUNCH = cli.launch_flags()
 PART = flags.DEFINE_enum(
     "part",
     "validation",
@@ -26,7 +26,7 @@ def main() -> None:
 
     config = cli.config_of(ClassificationConfig, CONFIG)
     workdir, cache = cli.folders()
-    results = classification_study(config, workdir, cache, PART.value, PARALLEL.value)
+    results = classification_study(config, workdir, cache, PART.value, LAUNCH())
     write_classification(results, workdir / "report")
     print(f"results: {workdir / FILES[PART.value]}, tables and charts: {workdir / 'report'}")
 

@@ -4,12 +4,15 @@ import sys
 from collections.abc import Callable
 from logging import INFO, LogRecord
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from absl import app, flags, logging
 from ml_collections import config_flags
 
 from jxr.errors import UserError
+
+if TYPE_CHECKING:
+    from jxr.training.launch import Launch
 
 ConfigT = TypeVar("ConfigT")
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,11 +34,24 @@ def config_flag() -> flags.FlagHolder:
     )
 
 
-def parallel_flag() -> flags.FlagHolder:
-    """Defines --parallel."""
-    return flags.DEFINE_enum(
+def launch_flags() -> "Callable[[], Launch]":
+    """Defines --parallel, --profile and --tensorboard; returns what reads them."""
+    parallel = flags.DEFINE_enum(
         "parallel", "jit", ["jit", "pmap"], "How a train step is spread over the devices."
     )
+    profile = flags.DEFINE_bool(
+        "profile", False, "Write a trace of a few train steps to profile/ in the run directory."
+    )
+    tensorboard = flags.DEFINE_bool(
+        "tensorboard", False, "Write metrics to tensorboard/ too; needs the extra 'tensorboard'."
+    )
+
+    def launch() -> "Launch":
+        from jxr.training.launch import Launch
+
+        return Launch(cast(Any, parallel.value), profile.value, tensorboard.value)
+
+    return launch
 
 
 def run(main: Callable[[], None], *, workdir: bool = True) -> None:

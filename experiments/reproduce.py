@@ -5,7 +5,7 @@ from absl import flags
 from experiments import cli
 
 CONFIG = cli.config_flag()
-PARALLEL = cli.parallel_flag()
+LAUNCH = cli.launch_flags()
 flags.adopt_module_key_flags(cli)
 
 
@@ -18,7 +18,7 @@ def main() -> None:
 
     config = cli.config_of(ReproduceConfig, CONFIG)
     workdir, cache = cli.folders()
-    results = reproduce(config, workdir, cache, PARALLEL.value)
+    results = reproduce(config, workdir, cache, LAUNCH())
     write_report(results, workdir / "report", examples=read_examples(workdir / EXAMPLES))
     print(f"results: {workdir / 'results.json'}, page: {workdir / 'report' / 'index.html'}")
 

@@ -5,7 +5,7 @@ from absl import flags
 from experiments import cli
 
 CONFIG = cli.config_flag()
-PARALLEL = cli.parallel_flag()
+LAUNCH = cli.launch_flags()
 flags.adopt_module_key_flags(cli)
 
 
@@ -16,7 +16,7 @@ def main() -> None:
 
     config = cli.config_of(ClassifierRun, CONFIG)
     workdir, cache = cli.folders()
-    train_classifier(config, workdir, cache, PARALLEL.value)
+    train_classifier(config, workdir, cache, LAUNCH())
     print(f"trained; scores by: python -m experiments.evaluate --workdir={workdir}")
 
 

@@ -24,7 +24,7 @@ from jxr.studies.features import Backbone, cached_features, dataset_features
 from jxr.studies.restoration_stage import RESTORERS, restore
 from jxr.studies.restorers import degraded_images
 from jxr.studies.workdir import Stages
-from jxr.training.parallel import Parallel
+from jxr.training.launch import Launch
 
 TRAIN_ON = ("original", "blurred")
 
@@ -48,7 +48,7 @@ def classification_stage(
     workdir: Path,
     cache: Path,
     stages: Stages,
-    parallel: Parallel,
+    launch: Launch,
 ) -> dict[str, Any]:
     """Features, heads, and the scores of every head on every kind of test images."""
     features = {}
@@ -77,7 +77,7 @@ def classification_stage(
                         seed=seed,
                         directory=workdir / name,
                         title=name,
-                        parallel=parallel,
+                        launch=launch,
                     )
     return score_tables(config, tasks, dataset, features, workdir)
 

@@ -26,7 +26,7 @@ from jxr.studies.features import load_backbone
 from jxr.studies.recipes import KINDS, RECIPES, TRAIN_ON, Inputs
 from jxr.studies.restorers import check_blur, check_reflect, in_batches
 from jxr.studies.workdir import Stages, claim, study_provenance, write_json
-from jxr.training.parallel import Parallel
+from jxr.training.launch import PLAIN, Launch
 
 FILES = {"validation": "validation.json", "test": "results.json"}  # by part
 
@@ -36,7 +36,7 @@ def classification_study(
     workdir: Path,
     cache: Path,
     part: str,
-    parallel: Parallel = "jit",
+    launch: Launch = PLAIN,
 ) -> dict[str, Any]:
     """Runs what is left of the study and returns (and writes) its results.
 
@@ -46,7 +46,7 @@ def classification_study(
             `validation.json` for the others.
         cache: Folder of decoded images and features, which other runs may share.
         part: `validation`, or `test` once all recipes are finished.
-        parallel: See `fit`.
+        launch: See `fit`.
 
     Raises:
         UserError: a mistake in the config, the images or the weights.
@@ -71,7 +71,7 @@ def classification_study(
     stages = Stages(workdir / "stages")
     for (name, recipe), train_on in product(RECIPES.items(), TRAIN_ON):
         with stages.timed(f"train-{name}-{train_on}"):
-            recipe.train(inputs, train_on, parallel)
+            recipe.train(inputs, train_on, launch)
     said = {}
     for one in dict.fromkeys(("validation", part)):
         with stages.timed(f"predict-{one}"):

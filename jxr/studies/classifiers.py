@@ -24,8 +24,8 @@ from jxr.models import abstract, apply
 from jxr.studies.binary_tasks import Examples
 from jxr.studies.restorers import in_batches, setting_of
 from jxr.training.checkpoints import load_params
+from jxr.training.launch import PLAIN, Launch
 from jxr.training.loop import fit
-from jxr.training.parallel import Parallel
 from jxr.training.tasks import build_head, classifier_task
 
 
@@ -45,7 +45,7 @@ def train_head(
     seed: int,
     directory: Path,
     title: str,
-    parallel: Parallel = "jit",
+    launch: Launch = PLAIN,
 ) -> Any:
     """Trains a head on rows of the cached features, or goes on with it; returns its parameters."""
     steps = config.schedule.epochs * len(chosen.rows) // config.schedule.batch_size
@@ -65,7 +65,7 @@ def train_head(
         seed=seed,
         directory=directory,
         title=title,
-        parallel=parallel,
+        launch=launch,
     )
 
 

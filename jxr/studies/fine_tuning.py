@@ -22,8 +22,8 @@ from jxr.studies.features import Backbone, cached_features
 from jxr.studies.restorers import in_batches
 from jxr.training.checkpoints import load_params
 from jxr.training.fine_tuning import build_tuned, fine_tuning_task
+from jxr.training.launch import PLAIN, Launch
 from jxr.training.loop import fit
-from jxr.training.parallel import Parallel
 
 Images = Float[np.ndarray, "n height width 1"]
 
@@ -111,7 +111,7 @@ def train_tuned(
     seed: int,
     directory: Path,
     title: str,
-    parallel: Parallel = "jit",
+    launch: Launch = PLAIN,
 ) -> Any:
     """Trains the last blocks, or goes on with them; returns their parameters.
 
@@ -123,7 +123,7 @@ def train_tuned(
         seed: Of the classifier's initial weights, dropout and order.
         directory: Gets checkpoints and metrics.
         title: For the progress display.
-        parallel: See `fit`.
+        launch: See `fit`.
     """
     labels, weights = (np.tile(values, (len(maps), 1)) for values in wanted)
     steps = config.schedule.epochs * len(maps[0]) // config.schedule.batch_size
@@ -141,7 +141,7 @@ def train_tuned(
         seed=seed,
         directory=directory,
         title=title,
-        parallel=parallel,
+        launch=launch,
     )
 
 

@@ -23,7 +23,7 @@ from jxr.studies.fine_tuning import (
 )
 from jxr.studies.restorers import degraded_images
 from jxr.studies.wiener_nets import restored_by_net
-from jxr.training.parallel import Parallel
+from jxr.training.launch import Launch
 
 TRAIN_ON = ("original", "blurred")
 KINDS = (*TRAIN_ON, "recovered")  # of the images that classifiers meet
@@ -80,7 +80,7 @@ class Inputs(NamedTuple):
         return source
 
 
-def train_heads(inputs: Inputs, train_on: str, parallel: Parallel) -> None:
+def train_heads(inputs: Inputs, train_on: str, launch: Launch) -> None:
     """Trains the report's heads on the frozen convolutions: one for each question and seed."""
     features = kept_features(inputs, "train", train_on)
     rows = np.sort(inputs.dataset.part("train"))
@@ -94,7 +94,7 @@ def train_heads(inputs: Inputs, train_on: str, parallel: Parallel) -> None:
                 seed=seed,
                 directory=folder,
                 title=f"{name} on {train_on}, seed {seed}",
-                parallel=parallel,
+                launch=launch,
             )
 
 
@@ -148,7 +148,7 @@ def head_folder(inputs: Inputs, train_on: str, task: str, seed: int) -> Path:
     return inputs.workdir / "heads" / f"{task}-{train_on}-seed{seed}"
 
 
-def train_fine_tuned(inputs: Inputs, train_on: str, parallel: Parallel) -> None:
+def train_fine_tuned(inputs: Inputs, train_on: str, launch: Launch) -> None:
     """Trains the last blocks for all questions at once: once a seed."""
     config = inputs.config.tuned
     images = inputs.images("train", train_on)
@@ -164,7 +164,7 @@ def train_fine_tuned(inputs: Inputs, train_on: str, parallel: Parallel) -> None:
             seed=seed,
             directory=tuned_folder(inputs, train_on, seed),
             title=f"fine-tuning on {train_on}, seed {seed}",
-            parallel=parallel,
+            launch=launch,
         )
 
 
@@ -214,7 +214,7 @@ def tuned_folder(inputs: Inputs, train_on: str, seed: int) -> Path:
 class Recipe(NamedTuple):
     """How classifiers are trained, what they are given of a part's images, what they say of it."""
 
-    train: Callable[[Inputs, str, Parallel], None]
+    train: Callable[[Inputs, str, Launch], None]
     given: Callable[[Inputs, Images, str, str], Any]
     log_odds: Callable[[Inputs, str, Any], LogOdds]
 

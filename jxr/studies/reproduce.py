@@ -17,11 +17,11 @@ from jxr.studies.features import load_backbone
 from jxr.studies.restoration_stage import blur_name, examples_stage, restoration_stage
 from jxr.studies.restorers import check_blur, check_reflect, check_unet
 from jxr.studies.workdir import Stages, claim, study_provenance, write_json
-from jxr.training.parallel import Parallel
+from jxr.training.launch import PLAIN, Launch
 
 
 def reproduce(
-    config: ReproduceConfig, workdir: Path, cache: Path, parallel: Parallel = "jit"
+    config: ReproduceConfig, workdir: Path, cache: Path, launch: Launch = PLAIN
 ) -> dict[str, Any]:
     """Runs what is left of the whole report and returns (and writes) its results.
 
@@ -29,7 +29,7 @@ def reproduce(
         config: All of it.
         workdir: Run directory: checkpoints, metrics, predictions, `results.json`.
         cache: Folder of decoded images and features, which other runs may share.
-        parallel: How train steps are spread over devices; the results are the same.
+        launch: How train steps are spread over devices; the results are the same.
 
     Raises:
         UserError: a mistake in the config, the images or the weights; results that were there
@@ -54,7 +54,7 @@ def reproduce(
     for blur in config.restoration_blurs():
         restoration += stages.run(
             f"restoration-{blur_name(blur)}",
-            partial(restoration_stage, config, blur, dataset, workdir, parallel),
+            partial(restoration_stage, config, blur, dataset, workdir, launch),
         )
     tables = stages.run(
         "classification",
@@ -67,7 +67,7 @@ def reproduce(
             workdir=workdir,
             cache=cache,
             stages=stages,
-            parallel=parallel,
+            launch=launch,
         ),
     )
     stages.run("examples", partial(examples_stage, config, dataset, workdir))

@@ -19,7 +19,7 @@ from jxr.studies.restorers import (
     wiener_restorer,
 )
 from jxr.studies.wiener_nets import restored_by_net
-from jxr.training.parallel import Parallel
+from jxr.training.launch import Launch
 
 RESTORERS = ("unet", "wiener", "wiener_net")
 EXAMPLES = "examples.npz"
@@ -31,12 +31,12 @@ def blur_name(blur: BlurConfig) -> str:
 
 
 def restoration_stage(
-    config: ReproduceConfig, blur: BlurConfig, dataset: Dataset, workdir: Path, parallel: Parallel
+    config: ReproduceConfig, blur: BlurConfig, dataset: Dataset, workdir: Path, launch: Launch
 ) -> list[dict[str, Any]]:
     """Trains the U-Net of one blur setting and scores it, all others and doing nothing."""
     run = RestorerRun(seed=config.restorer_seed, data=config.data, blur=blur, unet=config.unet)
     directory = workdir / "restorers" / blur_name(blur)
-    train_unet(run, dataset, directory, f"unet {blur_name(blur)}", parallel)
+    train_unet(run, dataset, directory, f"unet {blur_name(blur)}", launch)
     originals = np.asarray(dataset.images[dataset.test])
     blurred = degraded_images(originals, dataset.test, blur, config.restorer_seed)
     rows = [restoration_row("none", "none", blur, originals, blurred)]

@@ -21,8 +21,8 @@ from jxr.optics import gaussian_profile, kernel_radius
 from jxr.restoration import choose_noise_to_signal, wiener
 from jxr.studies.dataset import Dataset
 from jxr.training.checkpoints import load_params
+from jxr.training.launch import PLAIN, Launch
 from jxr.training.loop import fit
-from jxr.training.parallel import Parallel
 from jxr.training.tasks import blurred_images, build_unet, restorer_task
 
 BATCH = 16
@@ -63,7 +63,7 @@ def check_reflect(blur: BlurConfig) -> None:
 
 
 def train_unet(
-    run: RestorerRun, dataset: Dataset, directory: Path, title: str, parallel: Parallel = "jit"
+    run: RestorerRun, dataset: Dataset, directory: Path, title: str, launch: Launch = PLAIN
 ) -> Any:
     """Trains the U-Net of one blur setting, or goes on with it; returns its parameters."""
     schedule = run.unet.schedule
@@ -82,7 +82,7 @@ def train_unet(
         seed=run.seed,
         directory=directory,
         title=title,
-        parallel=parallel,
+        launch=launch,
     )
 
 

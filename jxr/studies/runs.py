@@ -32,13 +32,13 @@ from jxr.studies.restorers import (
     wiener_restorer,
 )
 from jxr.studies.workdir import claim, read_run, write_json
-from jxr.training.parallel import Parallel
+from jxr.training.launch import PLAIN, Launch
 
 
 def train_classifier(
-    run: ClassifierRun, workdir: Path, cache: Path, parallel: Parallel = "jit"
+    run: ClassifierRun, workdir: Path, cache: Path, launch: Launch = PLAIN
 ) -> None:
-    """Trains one head in `workdir`, or goes on with it; see `fit` for `parallel`.
+    """Trains one head in `workdir`, or goes on with it; see `fit` for `launch`.
 
     Raises:
         UserError: a mistake in the config, the images or the weights.
@@ -55,14 +55,12 @@ def train_classifier(
         seed=run.seed,
         directory=workdir,
         title=f"{run.task} on {run.train_on}",
-        parallel=parallel,
+        launch=launch,
     )
 
 
-def train_restorer(
-    run: RestorerRun, workdir: Path, cache: Path, parallel: Parallel = "jit"
-) -> None:
-    """Trains one U-Net in `workdir`, or goes on with it; see `fit` for `parallel`.
+def train_restorer(run: RestorerRun, workdir: Path, cache: Path, launch: Launch = PLAIN) -> None:
+    """Trains one U-Net in `workdir`, or goes on with it; see `fit` for `launch`.
 
     Raises:
         UserError: a mistake in the config or the images.
@@ -71,7 +69,7 @@ def train_restorer(
     check_unet(run.unet, run.data.size)
     dataset = load_dataset(run.data, cache)
     claim(workdir, run, data=dataset.fingerprint)
-    train_unet(run, dataset, workdir, f"unet sigma {run.blur.sigma:g}", parallel)
+    train_unet(run, dataset, workdir, f"unet sigma {run.blur.sigma:g}", launch)
 
 
 def evaluate(workdir: Path, cache: Path, part: str) -> dict[str, Any]:

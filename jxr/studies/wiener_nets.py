@@ -25,15 +25,13 @@ from jxr.studies.measured_spectra import signal_spectrum
 from jxr.studies.restorers import Images, check_reflect, host_float64, in_batches, kernel_of
 from jxr.studies.workdir import claim, read_run
 from jxr.training.checkpoints import load_params
+from jxr.training.launch import PLAIN, Launch
 from jxr.training.loop import fit
-from jxr.training.parallel import Parallel
 from jxr.training.wiener_net_task import build_wiener_net, wiener_net_task
 
 
-def train_wiener_net(
-    run: WienerNetRun, workdir: Path, cache: Path, parallel: Parallel = "jit"
-) -> None:
-    """Trains one network in `workdir`, or goes on with it; see `fit` for `parallel`.
+def train_wiener_net(run: WienerNetRun, workdir: Path, cache: Path, launch: Launch = PLAIN) -> None:
+    """Trains one network in `workdir`, or goes on with it; see `fit` for `launch`.
 
     Raises:
         UserError: a mistake in the config or the images.
@@ -63,7 +61,7 @@ def train_wiener_net(
         seed=run.seed,
         directory=workdir,
         title="wiener_net",
-        parallel=parallel,
+        launch=launch,
     )
 
 

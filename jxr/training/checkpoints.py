@@ -60,8 +60,8 @@ class Checkpoints:
             ),
         )
 
-    def restore(self, template: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        """Returns the newest state and iterator position, placed as `template` is.
+    def restore(self, template: TrainState) -> tuple[int, TrainState, dict[str, Any]]:
+        """Returns the newest step, state and iterator position, placed as `template` is.
 
         Args:
             template: A state of the wanted structure, shapes, dtypes and shardings.
@@ -69,17 +69,17 @@ class Checkpoints:
         Raises:
             UserError: there is no checkpoint, or it holds another model.
         """
-        params = self.restore_params(template.params)
+        step, params = self._restore_params(template.params)
         optimizer = {"step": template.step, "opt_state": template.opt_state}
         saved = self._manager.restore(
-            self.latest_step(),
+            step,
             args=ocp.args.Composite(
                 optimizer=ocp.args.StandardRestore(_abstract(optimizer)),
                 data=ocp.args.JsonRestore(),
             ),
         )
         state = TrainState(saved.optimizer["step"], params, saved.optimizer["opt_state"])
-        return state, saved.data
+        return step, state, saved.data
 
     def restore_params(self, template: Params) -> Params:
         """Returns the newest parameters, placed as `template` is.
@@ -91,6 +91,9 @@ class Checkpoints:
             UserError: there is no checkpoint, or it holds another model: the first array that
                 differs is named.
         """
+        return self._restore_params(template)[1]
+
+    def _restore_params(self, template: Params) -> tuple[int, Params]:
         step = self.latest_step()
         if step is None:
             raise UserError(f"{self.directory}: no finished checkpoint: train first")
@@ -104,7 +107,7 @@ class Checkpoints:
                     " this config; use the config it was made with, or another directory"
                 )
         restore = ocp.args.StandardRestore(_abstract(template))
-        return self._manager.restore(step, args=ocp.args.Composite(params=restore)).params
+        return step, self._manager.restore(step, args=ocp.args.Composite(params=restore)).params
 
 
 def load_params(directory: Path, template: Params) -> Params:

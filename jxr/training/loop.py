@@ -5,9 +5,10 @@ before the fetch so that the saved iterator position is the one that the next up
 this is what makes a resumed run equal to an uninterrupted one, bit for bit.
 """
 
+import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, runtime_checkable
@@ -18,13 +19,14 @@ import optax
 from absl import logging
 from tqdm import tqdm
 
-from jxr import rng
 from jxr.config import ScheduleConfig
 from jxr.errors import UserError
 from jxr.training.checkpoints import Checkpoints
-from jxr.training.metrics import MetricsLog
-from jxr.training.parallel import Parallel, spread
-from jxr.training.step import Task, TrainState, init_state
+from jxr.training.launch import PLAIN, Launch
+from jxr.training.metrics import MetricsLog, NotFinite
+from jxr.training.observe import Trace, compile_step, memory_explained
+from jxr.training.parallel import Program, data_parallel
+from jxr.training.step import Task, TrainState
 
 
 class Stopped(Exception):
@@ -62,9 +64,9 @@ def fit(
     seed: int,
     directory: Path,
     title: str = "train",
-    parallel: Parallel = "jit",
+    launch: Launch = PLAIN,
 ) -> Any:
-    """Trains to step `steps`, from the newest checkpoint in `directory` if there is one.
+    """Trains one model to step `steps`, from the newest checkpoint in `directory` if there is one.
 
     Args:
         task: What is learnt.
@@ -74,67 +76,92 @@ def fit(
         seed: Of the initial weights, dropout and noise.
         directory: Gets `checkpoints/` and `metrics.jsonl`.
         title: Names the run in the progress display.
-        parallel: How the step is spread over devices; checkpoints are the same either way.
+        launch: How it is launched.
 
     Returns:
         The trained parameters, a pytree of float32 arrays on the default device.
 
     Raises:
         UserError: the batch does not divide by the devices; the checkpoint is of another model;
-            the loss stopped being finite.
+            the loss or the gradients stopped being finite; the device's memory does not suffice.
         Stopped: SIGTERM or SIGINT came; the state is saved.
+    """
+    if schedule.batch_size % jax.device_count():
+        raise UserError(
+            f"schedule.batch_size {schedule.batch_size} does not divide by the"
+            f" {jax.device_count()} devices: give a multiple"
+        )
+    program = data_parallel(task, make_optimizer(schedule, steps), seed, launch.parallel)
+    state = run(
+        program,
+        batches,
+        schedule=schedule,
+        steps=steps,
+        directory=directory,
+        title=title,
+        launch=launch,
+    )
+    return state.params
+
+
+def run(
+    program: Program,
+    batches: Batches,
+    *,
+    schedule: ScheduleConfig,
+    steps: int,
+    directory: Path,
+    title: str,
+    launch: Launch,
+    members: Sequence[str] = (),
+) -> TrainState:
+    """Runs a program as `fit` says, or that of a sweep with these members.
+
+    Returns:
+        The state at the last step, on the default device.
     """
     if steps < 1:
         raise UserError(
             f"{title}: not one step: lower schedule.batch_size {schedule.batch_size}, or raise"
             " schedule.epochs"
         )
-    optimizer = make_optimizer(schedule, steps)
-    if schedule.batch_size % jax.device_count():
-        raise UserError(
-            f"schedule.batch_size {schedule.batch_size} does not divide by the"
-            f" {jax.device_count()} devices: give a multiple"
-        )
-    on_devices = spread(task, optimizer, parallel)
-    key = jax.random.key(seed)
-    run_key = rng.stream(key, "train")
-
-    def init() -> TrainState:
-        return init_state(task, optimizer, rng.stream(key, "init"))
-
     directory.mkdir(parents=True, exist_ok=True)
     stop = _StopRequest()
     # The signals stay caught until the last save is on disk.
     with stop, Checkpoints(directory / "checkpoints") as checkpoints:
-        start = 0
-        if checkpoints.latest_step() is None:
-            plain = jax.jit(init, out_shardings=on_devices.sharding)()
-        else:
-            # Only shapes: drawing initial values that are thrown away takes half a minute.
-            template = jax.tree.map(
-                lambda leaf: jax.ShapeDtypeStruct(
-                    leaf.shape, leaf.dtype, sharding=on_devices.sharding
-                ),
-                jax.eval_shape(init),
-            )
-            plain, position = checkpoints.restore(template)
-            batches.set_state(position)
-            start = int(plain.step)
+        start, plain = _start(program, checkpoints, batches)
+        if start:
             logging.info("%s: resumed at step %d of %d", title, start, steps)
-        state = on_devices.put_state(plain)
+        state = program.put_state(plain)
         del plain
+        quiet = not sys.stderr.isatty()
         with (
-            MetricsLog(directory / "metrics.jsonl", start, steps, title) as metrics,
-            tqdm(
-                total=steps, initial=start, desc=title, unit="step", disable=not sys.stderr.isatty()
-            ) as bar,
+            MetricsLog(
+                directory / "metrics.jsonl",
+                start,
+                steps,
+                title,
+                batch_size=schedule.batch_size,
+                members=members,
+                tensorboard=directory / "tensorboard" if launch.tensorboard else None,
+            ) as metrics,
+            Trace(directory / "profile" if launch.profile else None, start) as trace,
+            memory_explained(title),
+            tqdm(total=steps, initial=start, desc=title, unit="step", disable=quiet) as bar,
         ):
+            update = None
             for step in range(start, steps + 1):
                 stopping = stop.requested  # read once: a signal may come at any moment
                 due = step > start and step % schedule.checkpoint_every == 0
-                if due or stopping or step == steps:
-                    metrics.flush(step)  # before the save: a loss gone wrong is not saved
-                    checkpoints.save(step, on_devices.get_state(state), batches.get_state())
+                try:
+                    if due or stopping or step == steps:
+                        metrics.flush(step)  # before the save: a loss gone wrong is not saved
+                        checkpoints.save(step, program.get_state(state), batches.get_state())
+                    elif step > start and step % schedule.log_every == 0:
+                        metrics.flush(step)
+                except NotFinite as error:
+                    kept = save_debug_state(directory, program.get_state(state), error.step)
+                    raise UserError(f"{error}; the state before is in {kept}") from error
                 if stopping:
                     raise Stopped(
                         f"{title}: stopped at step {step} of {steps}, saved; run again to go on",
@@ -142,15 +169,41 @@ def fit(
                     )
                 if step == steps:
                     break
-                batch = on_devices.put_batch(next(batches))
-                state, loss = on_devices.step(state, batch, run_key)
-                metrics.add(loss)
+                trace.at(step, state)
+                with metrics.waiting():
+                    batch = program.put_batch(next(batches))
+                if update is None:
+                    update, seconds, flop = compile_step(program.step, state, batch, program.key)
+                    metrics.compiled(seconds, flop)
+                state, measured = update(state, batch, program.key)
+                metrics.add(measured)
                 bar.update()
-                if (step + 1) % schedule.log_every == 0:
-                    metrics.flush(step + 1)
     if stop.requested:  # during the last save
         raise Stopped(f"{title}: finished and saved; run again to go on", stop.requested)
-    return jax.device_put(on_devices.get_state(state).params, jax.devices()[0])
+    return jax.device_put(program.get_state(state), jax.devices()[0])
+
+
+def _start(program: Program, checkpoints: Checkpoints, batches: Batches) -> tuple[int, TrainState]:
+    """Returns the step to start at and the state there; `batches` is moved to its place."""
+    if checkpoints.latest_step() is None:
+        return 0, jax.jit(program.init, out_shardings=program.sharding)()
+    # Only shapes: drawing initial values that are thrown away takes half a minute.
+    template = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=program.sharding),
+        jax.eval_shape(program.init),
+    )
+    step, state, position = checkpoints.restore(template)
+    batches.set_state(position)
+    return step, state
+
+
+def save_debug_state(directory: Path, state: TrainState, step: int) -> Path:
+    """Saves the state before a bad step as a checkpoint of its own; returns where."""
+    folder = directory / "debug"
+    shutil.rmtree(folder, ignore_errors=True)
+    with Checkpoints(folder) as checkpoints:
+        checkpoints.save(step, state, {"bad_step": step})
+    return folder
 
 
 def make_optimizer(schedule: ScheduleConfig, steps: int) -> optax.GradientTransformation:

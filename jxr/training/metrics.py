@@ -4,25 +4,74 @@ import json
 import math
 import os
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 from absl import logging
-from jaxtyping import Array, Float
+from jaxtyping import Bool, Float64
 
 from jxr.errors import UserError
+from jxr.training.step import StepMetrics
+
+
+class NotFinite(Exception):
+    """The loss or the gradients of a step were not finite.
+
+    Attributes:
+        step: the first such step, from 0 on; the state is still what it was before.
+    """
+
+    def __init__(self, message: str, step: int):
+        super().__init__(message)
+        self.step = step
 
 
 class MetricsLog:
-    """Mean losses of the steps between two lines; a context manager.
+    """Means over the steps between two lines; a context manager.
+
+    A line has `step`, `loss` and `gradient_norm` (means; of a sweep lists, one number a member,
+    null for one that diverged), `steps_per_second` and `examples_per_second` since the run began
+    or was resumed, compilation apart, and `input_wait`, the share of the time that went into
+    waiting for batches. The first line has `compile_seconds` and `flop_per_step` as well.
 
     A resumed run drops the lines past its step, for it will write them again.
     """
 
-    def __init__(self, path: Path, start: int, steps: int, title: str):
+    def __init__(
+        self,
+        path: Path,
+        start: int,
+        steps: int,
+        title: str,
+        *,
+        batch_size: int,
+        members: Sequence[str] = (),
+        tensorboard: Path | None = None,
+    ):
+        """Opens the log.
+
+        Args:
+            path: Of `metrics.jsonl`.
+            start: Step that the run starts at.
+            steps: Steps in all.
+            title: Names the run in the log.
+            batch_size: Examples a step.
+            members: Their names, if this is a sweep.
+            tensorboard: Folder that gets the same numbers as an event file; None: none.
+
+        Raises:
+            UserError: tensorboardX is wanted and not installed.
+        """
         self._start, self._steps, self._title = start, steps, title
-        self._losses: list[Array] = []
+        self._batch_size, self._members = batch_size, members
+        self._pending: list[StepMetrics] = []
+        self._once: dict[str, Any] = {}
+        self._diverged: set[str] = set()
+        self._waited = 0.0
         self._began = time.monotonic()
         if path.exists():
             lines = path.read_text().splitlines()
@@ -31,6 +80,7 @@ class MetricsLog:
                 temporary = path.with_suffix(".tmp")
                 temporary.write_text("".join(line + "\n" for line in kept))
                 os.replace(temporary, path)
+        self._events = event_writer(tensorboard) if tensorboard else None
         self._file = path.open("a")
 
     def __enter__(self) -> "MetricsLog":
@@ -38,42 +88,105 @@ class MetricsLog:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        if self._events:
+            self._events.close()
 
-    def add(self, loss: Float[Array, "*devices"]) -> None:
-        """Keeps the loss of one more step, without waiting for it; under pmap one a device."""
-        self._losses.append(loss)
+    def compiled(self, seconds: float, flop: float | None) -> None:
+        """Notes what compiling took and what a step costs; the clock of the rates starts here."""
+        cost = f", {flop / 1e9:.3g} GFLOP a step" if flop else ""
+        logging.info("%s: compiled in %.1f s%s", self._title, seconds, cost)
+        self._once = {"compile_seconds": round(seconds, 3), "flop_per_step": flop}
+        self._waited = 0.0
+        self._began = time.monotonic()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Counts the time spent inside as waiting for a batch."""
+        began = time.monotonic()
+        yield
+        self._waited += time.monotonic() - began
+
+    def add(self, metrics: StepMetrics) -> None:
+        """Keeps the metrics of one more step, without waiting for them."""
+        self._pending.append(metrics)
 
     def flush(self, step: int) -> None:
-        """Writes the mean loss of the steps since the last line; nothing if there were none.
+        """Writes the means of the steps since the last line; nothing if there were none.
 
         Raises:
-            UserError: one of the losses is not finite; its step is named.
+            NotFinite: the loss or the gradients of some steps were not finite; in a sweep, of all
+                members.
         """
-        if not self._losses:
+        if not self._pending:
             return
-        values = np.array(jax.device_get(self._losses), np.float64)
-        values = values.reshape(len(values), -1)[:, 0]  # the same on every device
-        self._losses.clear()
-        if not np.isfinite(values).all():
-            first_bad = int(np.argmin(np.isfinite(values)))
-            raise UserError(
-                f"{self._title}: the loss is {values[first_bad]} at step"
-                f" {step - len(values) + first_bad}: lower schedule.learning_rate, or look at the"
-                " input images"
-            )
-        rate = (step - self._start) / (time.monotonic() - self._began)
-        row = {"step": step, "loss": math.fsum(values) / len(values), "steps_per_second": rate}
-        self._file.write(json.dumps(row) + "\n")
+        first = step - len(self._pending)
+        loss, norm = (
+            np.array(values, np.float64).reshape(len(values), -1)  # (steps, members)
+            for values in zip(*jax.device_get(self._pending), strict=True)
+        )
+        self._pending.clear()
+        sound = np.isfinite(loss) & np.isfinite(norm)
+        self._check(sound, loss, first)
+        elapsed = time.monotonic() - self._began
+        rate = (step - self._start) / elapsed
+        row = {
+            "step": step,
+            "loss": self._means(loss, sound),
+            "gradient_norm": self._means(norm, sound),
+            "steps_per_second": rate,
+            "examples_per_second": rate * self._batch_size,
+            "input_wait": self._waited / elapsed,
+            **self._once,
+        }
+        self._once = {}
+        self._file.write(json.dumps(row, allow_nan=False) + "\n")
         self._file.flush()
+        if self._events:
+            write_events(self._events, row, self._members)
+        losses = row["loss"] if self._members else [row["loss"]]
         logging.info(
-            "%s: step %d of %d, loss %.6g, %.2f steps/s, %.0f s to go",
+            "%s: step %d of %d, loss %s, %.2f steps/s, %.0f s to go",
             self._title,
             step,
             self._steps,
-            row["loss"],
+            " ".join("diverged" if value is None else f"{value:.6g}" for value in losses),
             rate,
             (self._steps - step) / rate,
         )
+
+    def _means(
+        self, values: Float64[np.ndarray, "steps members"], sound: Bool[np.ndarray, "steps members"]
+    ) -> Any:
+        """Returns the mean over steps, of each member if this is a sweep."""
+        means = [
+            math.fsum(column) / len(column) if all_sound else None
+            for column, all_sound in zip(values.T, sound.all(axis=0), strict=True)
+        ]
+        return means if self._members else means[0]
+
+    def _check(
+        self,
+        sound: Bool[np.ndarray, "steps members"],
+        loss: Float64[np.ndarray, "steps members"],
+        first: int,
+    ) -> None:
+        """Warns once of each member that is not updated any more; raises if none is left."""
+        for place, name in enumerate(self._members or [self._title]):
+            if sound[:, place].all() or name in self._diverged:
+                continue
+            self._diverged.add(name)
+            row = int(np.argmin(sound[:, place]))
+            value = loss[row, place]
+            what = "the gradients are not finite" if np.isfinite(value) else f"the loss is {value}"
+            message = f"{what} at step {first + row}"
+            if len(self._diverged) == max(1, len(self._members)):
+                last = f" {name}, the last of the sweep," if self._members else ""
+                raise NotFinite(
+                    f"{self._title}:{last} {message}: lower schedule.learning_rate, or look at the"
+                    " input images",
+                    first + row,
+                )
+            logging.warning("%s: %s diverged and learns no more: %s", self._title, name, message)
 
 
 def step_of(line: str) -> float:
@@ -82,3 +195,28 @@ def step_of(line: str) -> float:
         return float(json.loads(line)["step"])
     except (json.JSONDecodeError, KeyError):
         return math.inf
+
+
+def event_writer(folder: Path) -> Any:
+    """Returns a writer of TensorBoard's event files, without TensorFlow.
+
+    Raises:
+        UserError: tensorboardX is not installed.
+    """
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError as error:
+        raise UserError(
+            "--tensorboard needs tensorboardX: pip install 'jxr[tensorboard]', or leave it out"
+        ) from error
+    return SummaryWriter(str(folder))
+
+
+def write_events(events: Any, row: dict[str, Any], members: Sequence[str]) -> None:
+    """Writes one line of metrics as scalars; of a sweep one a member."""
+    for name, value in row.items():
+        values = dict(zip(members, value, strict=True)) if isinstance(value, list) else {"": value}
+        for member, number in values.items():
+            if number is not None and name != "step":
+                tag = f"{name}/{member}" if member else name
+                events.add_scalar(tag, number, row["step"])

@@ -12,57 +12,71 @@ import jax
 import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
-from jxr.training.step import Task, TrainState, make_train_step
+from jxr import rng
+from jxr.training.step import Task, TrainState, init_state, make_train_step
 
 Parallel = Literal["jit", "pmap"]
 AXIS = "data"
 
 
-class Spread(NamedTuple):
-    """A train step on devices, and the ways there and back.
+class Program(NamedTuple):
+    """A training as devices run it, and the ways there and back.
 
     Attributes:
-        sharding: Of a plain state, whole on every device: as it is made, saved and restored.
+        sharding: Of every array of a plain state: as it is made, saved and restored.
+        init: The plain state at step 0; pure, to be jitted.
+        key: Of everything random in a step.
         put_state: plain state -> state as `step` takes it.
         get_state: state as `step` returns it -> plain state.
         put_batch: batch on the host, its size a multiple of the devices -> batch for `step`.
-        step: (state, batch, key) -> (next state, mean loss); the state given is used up.
+        step: Compiled when it is first called: (state, batch, key) -> (next state, metrics); the
+            state given is used up.
     """
 
     sharding: NamedSharding
+    init: Callable[[], TrainState]
+    key: Key[Array, "*members"]
     put_state: Callable[[TrainState], TrainState]
     get_state: Callable[[TrainState], TrainState]
     put_batch: Callable[[Mapping[str, np.ndarray]], Any]
-    step: Callable[[TrainState, Any, Key[Array, ""]], tuple[TrainState, Float[Array, "*_"]]]
+    step: Any
 
 
-def spread(task: Task, optimizer: optax.GradientTransformation, parallel: Parallel) -> Spread:
-    """Returns the train step over all devices of the process."""
+def data_parallel(
+    task: Task, optimizer: optax.GradientTransformation, seed: int, parallel: Parallel
+) -> Program:
+    """Returns the training of one model, each batch spread over all devices."""
     mesh = Mesh(np.array(jax.devices()), (AXIS,))
     replicated = NamedSharding(mesh, PartitionSpec())
+    key = jax.random.key(seed)
+    common: dict[str, Any] = {
+        "sharding": replicated,
+        "init": lambda: init_state(task, optimizer, rng.stream(key, "init")),
+        "key": jax.device_put(rng.stream(key, "train"), replicated),
+    }
     if parallel == "pmap":
-        return by_pmap(task, optimizer, mesh.size, replicated)
+        return Program(**common, **by_pmap(task, optimizer, mesh.size, replicated))
     by_example = NamedSharding(mesh, PartitionSpec(AXIS))
-    step = jax.jit(make_train_step(task, optimizer), donate_argnums=0)
-    return Spread(
-        sharding=replicated,
+    return Program(
+        **common,
         put_state=lambda state: state,
         get_state=lambda state: state,
         put_batch=lambda batch: jax.device_put(dict(batch), by_example),
-        step=lambda state, batch, key: step(state, batch, jax.device_put(key, replicated)),
+        step=jax.jit(make_train_step(task, optimizer), donate_argnums=0, out_shardings=replicated),
     )
 
 
 def by_pmap(
     task: Task, optimizer: optax.GradientTransformation, devices: int, replicated: NamedSharding
-) -> Spread:
+) -> dict[str, Any]:
     """Returns the step under pmap: arrays get a leading axis of devices, gradients are averaged."""
     step = jax.pmap(
         make_train_step(task, optimizer, axis_name=AXIS),
         axis_name=AXIS,
         in_axes=(0, 0, None),
+        out_axes=(0, None),
         donate_argnums=0,
     )
 
@@ -73,12 +87,11 @@ def by_pmap(
     def shards(array: np.ndarray) -> np.ndarray:
         return array.reshape(devices, len(array) // devices, *array.shape[1:])
 
-    return Spread(
-        sharding=replicated,
-        put_state=lambda state: jax.tree.map(stack, state),
-        get_state=lambda state: jax.device_put(
+    return {
+        "put_state": lambda state: jax.tree.map(stack, state),
+        "get_state": lambda state: jax.device_put(
             jax.tree.map(lambda leaf: leaf[0], state), replicated
         ),
-        put_batch=lambda batch: {name: shards(array) for name, array in batch.items()},
-        step=step,
-    )
+        "put_batch": lambda batch: {name: shards(array) for name, array in batch.items()},
+        "step": step,
+    }

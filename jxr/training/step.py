@@ -33,14 +33,32 @@ class Task(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """Everything that changes in training, but for the data iterator."""
+    """Everything that changes in training, but for the data iterator.
+
+    Attributes:
+        step: Updates so far. Once the loss or the gradients of an update were not finite, it is
+            negative, -1 less the updates before, and nothing is updated any more: the state stays
+            what it was before the bad update.
+        params: What is learnt.
+        opt_state: Of the optimiser.
+    """
 
     step: Int[Array, ""]
     params: Params
     opt_state: optax.OptState
 
 
-TrainStep = Callable[[TrainState, Batch, Key[Array, ""]], tuple[TrainState, Float[Array, ""]]]
+class StepMetrics(NamedTuple):
+    """What is known of one update: the mean loss of its batch, the length of the gradient.
+
+    Once a state is not updated any more, its loss is NaN.
+    """
+
+    loss: Float[Array, "*members"]
+    gradient_norm: Float[Array, "*members"]
+
+
+TrainStep = Callable[[TrainState, Batch, Key[Array, ""]], tuple[TrainState, StepMetrics]]
 
 
 def init_state(
@@ -54,7 +72,7 @@ def init_state(
 def make_train_step(
     task: Task, optimizer: optax.GradientTransformation, *, axis_name: str | None = None
 ) -> TrainStep:
-    """Returns the pure step: (state, batch, dropout-and-noise key) -> (next state, mean loss).
+    """Returns the pure step: (state, batch, dropout-and-noise key) -> (next state, metrics).
 
     Args:
         task: What is learnt.
@@ -65,7 +83,7 @@ def make_train_step(
 
     def train_step(
         state: TrainState, batch: Batch, key: Key[Array, ""]
-    ) -> tuple[TrainState, Float[Array, ""]]:
+    ) -> tuple[TrainState, StepMetrics]:
         step_key = rng.at_step(key, state.step)
 
         def mean_loss(params: Params) -> Float[Array, ""]:
@@ -75,7 +93,10 @@ def make_train_step(
         if axis_name is not None:  # shards are equally large, so the mean of means is the mean
             loss, gradients = jax.lax.pmean((loss, gradients), axis_name)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        return TrainState(state.step + 1, params, opt_state), loss
+        metrics = StepMetrics(jnp.where(state.step >= 0, loss, jnp.nan), optax.tree.norm(gradients))
+        sound = jnp.isfinite(metrics.loss) & jnp.isfinite(metrics.gradient_norm)
+        updated = TrainState(state.step + 1, optax.apply_updates(state.params, updates), opt_state)
+        stopped = state._replace(step=jnp.minimum(state.step, -1 - state.step))
+        return jax.tree.map(lambda new, old: jnp.where(sound, new, old), updated, stopped), metrics
 
     return train_step

@@ -1,0 +1,83 @@
+"""What can be seen of a running step: its compilation, its trace, why memory ran out."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from absl import logging
+
+from jxr.errors import UserError
+
+TRACED_AFTER, TRACED_STEPS = 2, 5
+
+
+class Compiled(NamedTuple):
+    """A compiled step.
+
+    Attributes:
+        call: The step itself.
+        seconds: What compiling took, or reading it from the compilation cache.
+        flop: Floating-point operations of one step as the compiler counts them; None where it does
+            not say.
+    """
+
+    call: Any
+    seconds: float
+    flop: float | None
+
+
+def compile_step(step: Any, *arguments: Any) -> Compiled:
+    """Compiles a jitted or pmapped function for these arguments."""
+    began = time.monotonic()
+    compiled = step.lower(*arguments).compile()
+    seconds = time.monotonic() - began
+    costs = compiled.cost_analysis()
+    return Compiled(compiled, seconds, (costs or {}).get("flops"))
+
+
+class Trace:
+    """Writes a trace of a few steps for XProf, TensorBoard or Perfetto; a context manager."""
+
+    def __init__(self, folder: Path | None, start: int):
+        self._folder = folder
+        self._first = start + TRACED_AFTER
+        self._running = False
+
+    def __enter__(self) -> "Trace":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def at(self, step: int, state: Any) -> None:
+        """Starts or stops before this step, when all before it is done."""
+        if self._folder and step == self._first:
+            jax.block_until_ready(state)
+            jax.profiler.start_trace(self._folder)
+            self._running = True
+        elif self._running and step == self._first + TRACED_STEPS:
+            jax.block_until_ready(state)
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._running:
+            self._running = False
+            jax.profiler.stop_trace()
+            logging.info("trace of up to %d steps: %s", TRACED_STEPS, self._folder)
+
+
+@contextmanager
+def memory_explained(title: str) -> Iterator[None]:
+    """Turns the device's "out of memory" into a line that says what to change."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise UserError(
+            f"{title}: out of device memory: lower schedule.batch_size or raise"
+            f" schedule.accumulate ({str(error).splitlines()[0]})"
+        ) from error
