@@ -9,12 +9,7 @@ from experiments import cli
 
 CONFIG = cli.config_flag()
 LAUNCH = cli.launch_flags()
-PART = flags.DEFINE_enum(
-    "part",
-    "validation",
-    ["validation", "test"],
-    "Which images; test is for recipes that are finished.",
-)
+PART = cli.part_flag()
 flags.adopt_module_key_flags(cli)
 
 

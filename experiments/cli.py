@@ -54,6 +54,16 @@ def launch_flags() -> "Callable[[], Launch]":
     return launch
 
 
+def part_flag() -> flags.FlagHolder:
+    """Defines --part."""
+    return flags.DEFINE_enum(
+        "part",
+        "validation",
+        ["validation", "test"],
+        "Which images; test is for recipes that are finished.",
+    )
+
+
 def run(main: Callable[[], None], *, workdir: bool = True) -> None:
     """Parses the flags and calls `main`; a user's mistake becomes one line and exit status 2.
 

@@ -23,6 +23,7 @@ from jxr.config.studies import (
     RestorerConfig,
     RestorerStudyConfig,
 )
+from jxr.config.sweeps import RestorerSweepConfig, SigmaSweepConfig
 
 __all__ = [
     "AugmentationConfig",
@@ -42,7 +43,9 @@ __all__ = [
     "RestorerConfig",
     "RestorerRun",
     "RestorerStudyConfig",
+    "RestorerSweepConfig",
     "ScheduleConfig",
+    "SigmaSweepConfig",
     "UNetConfig",
     "WeightsConfig",
     "WienerNetConfig",

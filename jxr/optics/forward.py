@@ -3,20 +3,28 @@
 import jax
 from jaxtyping import Array, Float, Key
 
-from jxr.optics.blur import Boundary, gaussian_blur
+from jxr.optics.blur import Boundary, blur_separable
 from jxr.optics.checks import check_range
 from jxr.optics.noise import add_gaussian_noise, quantise
-from jxr.optics.psf import Convention, Sampling
+from jxr.optics.psf import (
+    Convention,
+    Sampling,
+    Scalar,
+    cut_profile,
+    effective_sigma,
+    gaussian_profile,
+)
 
 
 def degrade(
     images: Float[Array, "batch height width channels"],
-    sigma: Float[Array, ""] | float,
+    sigma: Scalar,
     keys: Key[Array, " batch"],
     *,
     radius: int,
-    noise: float,
+    noise: Scalar,
     eight_bit: bool,
+    cut: bool = False,
     convention: Convention = "standard",
     sampling: Sampling = "point",
     boundary: Boundary = "reflect",
@@ -29,7 +37,10 @@ def degrade(
         keys: One an image, for its noise: an image gets the same noise in any batch.
         radius: Of the kernel, in pixels (`jxr.optics.kernel_radius`).
         noise: Standard deviation of additive Gaussian noise, for an image range of 1; 0 adds none.
+            May be traced.
         eight_bit: Whether the result is clipped to [0, 1] and rounded to 256 levels.
+        cut: Whether the kernel ends at `kernel_radius` of this sigma though `radius` is larger, so
+            that one program for many sigmas blurs as one for each would.
         convention: Which Gaussian `sigma` means.
         sampling: How the kernel is taken from it.
         boundary: What lies outside the image.
@@ -41,9 +52,10 @@ def degrade(
         ValueError: if the noise is negative or not finite, or see `gaussian_blur`.
     """
     check_range("noise", noise, 0, closed=True)
-    degraded = gaussian_blur(
-        images, sigma, radius=radius, convention=convention, sampling=sampling, boundary=boundary
-    )
-    if noise > 0:
+    profile = gaussian_profile(sigma, radius=radius, convention=convention, sampling=sampling)
+    if cut:
+        profile = cut_profile(profile, effective_sigma(sigma, convention))
+    degraded = blur_separable(images, profile, boundary=boundary)
+    if isinstance(noise, jax.Array) or noise > 0:
         degraded = jax.vmap(add_gaussian_noise, in_axes=(0, 0, None))(keys, degraded, noise)
     return quantise(degraded, bits=8) if eight_bit else degraded

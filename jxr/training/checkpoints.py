@@ -46,7 +46,7 @@ class Checkpoints:
         """Returns the newest saved step, or None if there is none."""
         return self._manager.latest_step()
 
-    def save(self, step: int, state: TrainState, position: dict[str, Any]) -> None:
+    def save(self, step: int, state: TrainState, position: Any) -> None:
         """Saves in the background; `position` is the data iterator's JSON-able state."""
         if step == self.latest_step():
             return
@@ -60,7 +60,7 @@ class Checkpoints:
             ),
         )
 
-    def restore(self, template: TrainState) -> tuple[int, TrainState, dict[str, Any]]:
+    def restore(self, template: TrainState) -> tuple[int, TrainState, Any]:
         """Returns the newest step, state and iterator position, placed as `template` is.
 
         Args:

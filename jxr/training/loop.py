@@ -17,6 +17,7 @@ import jax
 import numpy as np
 import optax
 from absl import logging
+from jaxtyping import Array, Float
 from tqdm import tqdm
 
 from jxr.config import ScheduleConfig
@@ -141,7 +142,7 @@ def run(
                 start,
                 steps,
                 title,
-                batch_size=schedule.batch_size,
+                batch_size=schedule.batch_size * max(1, len(members)),
                 members=members,
                 tensorboard=directory / "tensorboard" if launch.tensorboard else None,
             ) as metrics,
@@ -206,12 +207,20 @@ def save_debug_state(directory: Path, state: TrainState, step: int) -> Path:
     return folder
 
 
-def make_optimizer(schedule: ScheduleConfig, steps: int) -> optax.GradientTransformation:
-    """Returns Adam as the schedule wants it, for a run of so many steps."""
-    rate: float | optax.Schedule = schedule.learning_rate
-    if schedule.decay == "cosine":
-        rate = optax.cosine_decay_schedule(schedule.learning_rate, steps)
-    adam = optax.adam(rate)
+def make_optimizer(
+    schedule: ScheduleConfig, steps: int, learning_rate: Float[Array, ""] | None = None
+) -> optax.GradientTransformation:
+    """Returns Adam as the schedule wants it, for a run of so many steps.
+
+    Args:
+        schedule: Its learning rate, decay and longest gradient count.
+        steps: Updates in all.
+        learning_rate: Instead of the schedule's; may be traced.
+    """
+    rate: Any = schedule.learning_rate if learning_rate is None else learning_rate
+    adam = optax.adam(
+        optax.cosine_decay_schedule(rate, steps) if schedule.decay == "cosine" else rate
+    )
     if schedule.clip_norm:
         return optax.chain(optax.clip_by_global_norm(schedule.clip_norm), adam)
     return adam

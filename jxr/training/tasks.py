@@ -57,18 +57,26 @@ def classifier_task(config: HeadConfig, in_features: int) -> Task:
     return Task(init=lambda key: split(build(key))[1], losses=losses)
 
 
-def restorer_task(config: UNetConfig, blur: BlurConfig) -> Task:
+def restorer_task(
+    config: UNetConfig, blur: BlurConfig, sigma: Float[Array, ""] | None = None
+) -> Task:
     """Returns the task of restoring images by mean squared error; pairs are made on the device.
 
     A batch has `image` (float32 in [0, 1], NHWC, one channel) and `example_id`. With crops, the
     whole image is blurred first, so that a crop's border is image and not boundary condition.
+
+    Args:
+        config: The network and its crops.
+        blur: How images are degraded.
+        sigma: Instead of the blur's, at most as large; may be traced.
     """
     build = build_unet(config)
     graphdef, _ = abstract(build)
 
     def losses(params: Params, batch: Batch, key: Key[Array, ""]) -> Float[Array, " batch"]:
         originals = batch["image"]
-        blurred = blurred_images(originals, batch["example_id"], rng.stream(key, "noise"), blur)
+        noise_key = rng.stream(key, "noise")
+        blurred = blurred_images(originals, batch["example_id"], noise_key, blur, sigma)
         if config.crop:
             corner_keys = rng.per_example(rng.stream(key, "crop"), batch["example_id"])
             crop = jax.vmap(random_crop, in_axes=(0, 0, None))
@@ -85,14 +93,26 @@ def blurred_images(
     example_ids: Int[Array, " batch"],
     key: Key[Array, ""],
     blur: BlurConfig,
+    sigma: Float[Array, ""] | None = None,
+    noise: Float[Array, ""] | None = None,
 ) -> Float[Array, "batch height width channels"]:
-    """Returns the images in one blur setting; the noise follows the example, not its place."""
+    """Returns the images in one blur setting; the noise follows the example, not its place.
+
+    Args:
+        images: In [0, 1].
+        example_ids: Which they are.
+        key: Of the noise.
+        blur: The setting.
+        sigma: Instead of the blur's, at most as large; may be traced.
+        noise: Instead of the blur's; may be traced.
+    """
     return degrade(
         images,
-        blur.sigma,
+        blur.sigma if sigma is None else sigma,
         rng.per_example(key, example_ids),
         radius=kernel_radius(blur.sigma, blur.convention),
-        noise=blur.noise,
+        noise=blur.noise if noise is None else noise,
+        cut=sigma is not None,
         eight_bit=blur.input_precision == "8bit",
         convention=blur.convention,
         sampling=blur.sampling,

@@ -1,0 +1,248 @@
+"""Where does a classifier break under blur, and how far does restoration move that point?
+
+Heads on frozen VGG-16 are trained as one stack, on images of one or more blurs, and meet images of
+a whole grid of blur and noise, as they are and restored by the shipped network.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import logging
+from jaxtyping import Float64, Int
+
+from jxr.config import BlurConfig, SigmaSweepConfig
+from jxr.errors import UserError
+from jxr.models import load_restorer
+from jxr.studies.binary_tasks import Examples, binary_task, default_tasks, examples
+from jxr.studies.classifiers import classification_row, head_recipe, paired_differences
+from jxr.studies.dataset import Dataset, load_dataset
+from jxr.studies.features import Backbone, dataset_features, load_backbone
+from jxr.studies.restorers import check_blur, check_reflect
+from jxr.studies.sweep_grid import KINDS, Classifiers, Grid, predict_grid
+from jxr.studies.sweep_members import Member, members_of, train_head_stack
+from jxr.studies.workdir import Stages, claim, study_provenance, write_json
+from jxr.training.launch import PLAIN, Launch
+
+FILES = {"validation": "validation.json", "test": "results.json"}  # by part
+LOSSES = {"accuracy": 0.05, "auc": 0.02}  # from the sharpest images, that count as broken
+
+
+def sigma_sweep_study(
+    config: SigmaSweepConfig, workdir: Path, cache: Path, part: str, launch: Launch = PLAIN
+) -> dict[str, Any]:
+    """Runs what is left of the study and returns (and writes) its results.
+
+    Args:
+        config: Which images, heads and grid.
+        workdir: Run directory; gets `results.json` for test images, `validation.json` for the
+            others.
+        cache: Folder of decoded images and features, which other runs may share.
+        part: `validation`, or `test` once the recipe is finished.
+        launch: See `fit`.
+
+    Raises:
+        UserError: a mistake in the config, the images or the weights; every head of a task
+            diverged.
+    """
+    widest = replace(config.blur, sigma=max(*config.sigmas, *config.train_sigmas))
+    check_blur(widest, config.data.size)
+    check_reflect(config.blur)
+    dataset = load_dataset(config.data, cache)
+    names = config.tasks or default_tasks(dataset.records)
+    asked = {
+        name: {one: questions(name, dataset, one) for one in ("train", part)} for name in names
+    }
+    backbone = load_backbone(config.weights)
+    restorer = load_restorer()
+    fingerprints = {
+        "data": dataset.fingerprint,
+        "weights": backbone.fingerprint,
+        "restorer": restorer.fingerprint,
+    }
+    claim(workdir, config, **fingerprints)
+    stages = Stages(workdir / "stages")
+    members = members_of(config)
+
+    def features(sigma: float) -> np.ndarray:
+        return train_features(config, sigma, dataset, backbone, cache)
+
+    trained = {}
+    for name in names:
+        with stages.timed(f"heads-{name}"):
+            trained[name] = train_head_stack(
+                config.head,
+                members,
+                features,
+                asked[name]["train"],
+                directory=workdir / "heads" / name,
+                title=name,
+                launch=launch,
+            )
+    grid = grid_of(config)
+    with stages.timed(f"grid-{part}"):
+        log_odds = predict_grid(
+            Classifiers(
+                backbone, restorer, config.head, {name: trained[name].params for name in names}
+            ),
+            dataset,
+            np.sort(dataset.part(part)),
+            grid,
+            replace(config.blur, sigma=max(config.sigmas)),
+            folder=workdir / f"grid-{part}",
+            title=f"grid of {part} images",
+        )
+    tables: dict[str, list[dict[str, Any]]] = {"classification": [], "differences": []}
+    notes = [*dataset.notes, f"scored on {part} images"]
+    for name in names:
+        chosen = asked[name][part]
+        among = np.searchsorted(np.sort(dataset.part(part)), chosen.rows)
+        sound = trained[name].sound
+        notes += [
+            f"{name}: {member.name} diverged and is left out"
+            for member, fine in zip(members, sound, strict=True)
+            if not fine
+        ]
+        for rows, table in zip(
+            task_rows(config, name, chosen.labels, log_odds[name][..., among], sound),
+            tables.values(),
+            strict=True,
+        ):
+            table += rows
+    results = {
+        "provenance": study_provenance(config, stages, notes, **fingerprints),
+        "part": part,
+        **tables,
+        "breaks": break_rows(tables["classification"]),
+    }
+    write_json(workdir / FILES[part], results)
+    return results
+
+
+def questions(name: str, dataset: Dataset, part: str) -> Examples:
+    """Returns which images of a part a task is about, sorted by row."""
+    return examples(binary_task(name, dataset.records), dataset.records, np.sort(dataset.part(part)))
+
+
+def train_features(
+    config: SigmaSweepConfig, sigma: float, dataset: Dataset, backbone: Backbone, cache: Path
+) -> np.ndarray:
+    """Returns the features that members of this training blur see; at 0 those of the originals."""
+    blur = replace(config.blur, sigma=sigma) if sigma else None
+    return dataset_features(
+        backbone, dataset, cache, resize=config.data.resize, blur=blur, seed=0
+    )
+
+
+def grid_of(config: SigmaSweepConfig) -> Grid:
+    """Returns every noise at every sigma, sigmas of one noise together."""
+    settings = np.array(list(product(config.noises, config.sigmas)), np.float32)
+    return Grid(sigmas=settings[:, 1], noises=settings[:, 0])
+
+
+def task_rows(
+    config: SigmaSweepConfig,
+    task: str,
+    labels: Int[np.ndarray, " n"],
+    log_odds: Float64[np.ndarray, "settings kinds members n"],
+    sound: np.ndarray,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Returns the scores in every setting, and how they differ from those of the sharpest images.
+
+    Members that differ in nothing but the seed share a row; those that diverged are left out.
+    """
+    scores, differences = [], []
+    members = members_of(config)
+    settings = list(product(config.noises, config.sigmas))
+    sharpest = settings.index((min(config.noises), min(config.sigmas)))
+    for sigma, rate in product(config.train_sigmas, config.learning_rates):
+        mine = [
+            place
+            for place, member in enumerate(members)
+            if member[:2] == (sigma, rate) and sound[place]
+        ]
+        if not mine:
+            logging.warning("%s: no head for sigma %g, rate %g is left", task, sigma, rate)
+            continue
+        reference = log_odds[sharpest, KINDS.index("blurred"), mine]
+        for (noise, tested), kind in product(settings, KINDS):
+            found = log_odds[settings.index((noise, tested)), KINDS.index(kind), mine]
+            identity: dict[str, Any] = {
+                "task": task,
+                "recipe": head_recipe(config.head, config.weights),
+                "train_sigma": sigma,
+                "learning_rate": rate,
+                "seeds": [members[place].seed for place in mine],
+                "test_on": kind,
+                "restorer": "wiener_net" if kind == "recovered" else None,
+            }
+            blur = replace(config.blur, sigma=tested, noise=noise)
+            samples = config.bootstrap_samples
+            scores.append(
+                classification_row(labels, found, samples=samples, blur=blur, **identity)
+            )
+            differences.append(
+                {
+                    **identity,
+                    "sigma": tested,
+                    "noise": noise,
+                    **paired_differences(labels, reference, found, samples=samples),
+                }
+            )
+    return scores, differences
+
+
+def break_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns at which sigma the scores of each curve have lost `LOSSES`.
+
+    Against the same classifiers on the sharpest images with the least noise, not restored.
+
+    Args:
+        rows: `classification` of a study's results.
+    """
+    curves: dict[tuple, list[dict[str, Any]]] = {}
+    keys = ("task", "train_sigma", "learning_rate", "noise", "test_on")
+    for row in rows:
+        curves.setdefault(tuple(row[key] for key in keys), []).append(row)
+    result = []
+    for identity, curve in curves.items():
+        task, sigma, rate, _, _ = identity
+        alike = [
+            row
+            for row in rows
+            if (row["task"], row["train_sigma"], row["learning_rate"]) == (task, sigma, rate)
+            and row["test_on"] == "blurred"
+        ]
+        sharpest = min(alike, key=lambda row: (row["noise"], row["sigma"]))
+        ordered = sorted(curve, key=lambda row: row["sigma"])
+        result.append(
+            {
+                **dict(zip(keys, identity, strict=True)),
+                **{
+                    f"{score}_break": break_point(
+                        [row["sigma"] for row in ordered],
+                        [row[score] for row in ordered],
+                        sharpest[score] - loss,
+                    )
+                    for score, loss in LOSSES.items()
+                },
+            }
+        )
+    return result
+
+
+def break_point(sigmas: Sequence[float], scores: Sequence[float], least: float) -> float | None:
+    """Returns the first sigma at which the score is below `least`; None if it never is.
+
+    Between two sigmas the score is taken to be linear.
+    """
+    for number, score in enumerate(scores):
+        if score < least:
+            if number == 0:
+                return sigmas[0]
+            before, gap = scores[number - 1], sigmas[number] - sigmas[number - 1]
+            return sigmas[number - 1] + gap * (before - least) / (before - score)
+    return None

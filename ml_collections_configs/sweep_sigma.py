@@ -1,0 +1,72 @@
+"""Configs of the sweep of heads over sigma.
+
+    python -m experiments.sweep_sigma --config=ml_collections_configs/sweep_sigma.py:NAME \
+        --workdir=DIR [--config.data.path=PATH] [--config.weights.path=FILE] [--part=test]
+
+demo     Phantoms of 64 pixels and seeded random kernels: about a minute on two CPU cores.
+kermany  The Guangzhou images, heads on sharp and on blurred ones, nine sigmas at two noises, each
+         as they are and restored: ten minutes of training on cached features (a quarter of an hour
+         a training sigma where there are none yet), then an hour.
+
+`sweep(NAME)` lists the same heads as single runs of `experiments.train_classifier`, which give the
+same parameters to rounding.
+"""
+
+from dataclasses import replace
+
+from ml_collections import ConfigDict
+
+from jxr.config import (
+    ClassifierRun,
+    DataConfig,
+    HeadConfig,
+    PhantomConfig,
+    ScheduleConfig,
+    SigmaSweepConfig,
+    WeightsConfig,
+)
+from jxr.config_dict import to_config_dict
+from jxr.errors import UserError
+
+RUNS = {
+    "demo": SigmaSweepConfig(
+        seeds=(0, 1),
+        train_sigmas=(0.0,),
+        sigmas=(0.0, 1.0, 2.0, 3.0),
+        data=DataConfig(
+            source="phantoms", size=64, phantoms=PhantomConfig(train=240, test=120, seed=1)
+        ),
+        weights=WeightsConfig(kind="random"),
+        head=HeadConfig(schedule=ScheduleConfig(epochs=10, batch_size=16, learning_rate=1e-4)),
+    ),
+    "kermany": SigmaSweepConfig(),
+}
+
+
+def get_config(name: str = "demo") -> ConfigDict:
+    """Returns the config `name`."""
+    if name not in RUNS:
+        raise UserError(f"no config '{name}' in sweep_sigma.py: give one of {', '.join(RUNS)}")
+    return to_config_dict(RUNS[name])
+
+
+def sweep(
+    name: str = "demo", tasks: tuple[str, ...] = ("normal_vs_pneumonia", "bacterial_vs_viral")
+) -> list[ClassifierRun]:
+    """Returns every head of the sweep as a run of its own."""
+    config = RUNS[name]
+    return [
+        ClassifierRun(
+            task=task,
+            train_on="blurred" if sigma else "original",
+            seed=seed,
+            data=config.data,
+            weights=config.weights,
+            blur=replace(config.blur, sigma=sigma),
+            head=replace(config.head, schedule=replace(config.head.schedule, learning_rate=rate)),
+        )
+        for task in config.tasks or tasks
+        for sigma in config.train_sigmas
+        for rate in config.learning_rates
+        for seed in config.seeds
+    ]

@@ -1,0 +1,193 @@
+"""Sweeps: every member as it would be alone, one checkpoint for all, no member poisons others."""
+
+import json
+import logging as std_logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from jxr.config import BlurConfig, HeadConfig, ScheduleConfig, UNetConfig
+from jxr.data import batches
+from jxr.errors import UserError
+from jxr.training.launch import Launch
+from jxr.training.loop import Stopped, fit
+from jxr.training.sweep import best_mapping, fit_sweep, used_devices
+from jxr.training.tasks import classifier_task, restorer_task
+from tests.training.test_loop import CASES, StopAt, assert_same_bits
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = 6
+SEEDS = [3, 4, 3, 5]
+RATES = [1e-2, 1e-2, 1e-3, 3e-3]
+SIGMAS = [0.0, 0.5, 1.2, 2.0]
+HEAD = HeadConfig(hidden=(6,))
+UNET = UNetConfig(width=2, depth=1, crop=16)
+BLUR = BlurConfig(sigma=2.0, noise=0.05)
+TASKS = {
+    "classifier": lambda setting: classifier_task(HEAD, in_features=10),
+    "restorer": lambda setting: restorer_task(UNET, BLUR, setting["sigma"]),
+}
+
+
+def schedule(rate=1e-2):
+    return ScheduleConfig(
+        epochs=1, batch_size=4, learning_rate=rate, decay="cosine", clip_norm=1.0, log_every=2,
+        checkpoint_every=3,
+    )  # fmt: skip
+
+
+def sweep(case, folder, *, mapped="vmap", rates=RATES, stop_at=None, launch=Launch()):  # noqa: B008
+    iterators = [batches(CASES[case][1], batch_size=4, seed=seed) for seed in SEEDS]
+    if stop_at is not None:
+        iterators[0] = StopAt(iterators[0], stop_at)
+    return fit_sweep(
+        TASKS[case],
+        iterators,
+        settings={"learning_rate": np.float32(rates), "sigma": np.float32(SIGMAS)},
+        seeds=SEEDS,
+        names=[f"member{number}" for number in range(len(SEEDS))],
+        schedule=schedule(),
+        steps=STEPS,
+        directory=folder,
+        launch=launch,
+        mapped=mapped,
+    )
+
+
+def alone(case, number, folder):
+    """The same member by `fit`, its blur a plain number with a kernel of its own size."""
+    task = {
+        "classifier": lambda: classifier_task(HEAD, in_features=10),
+        "restorer": lambda: restorer_task(UNET, BlurConfig(sigma=SIGMAS[number], noise=0.05)),
+    }[case]()
+    return fit(
+        task,
+        batches(CASES[case][1], batch_size=4, seed=SEEDS[number]),
+        schedule=schedule(RATES[number]),
+        steps=STEPS,
+        seed=SEEDS[number],
+        directory=folder,
+    )
+
+
+def metrics(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def member(tree, number):
+    return jax.tree.map(lambda leaf: leaf[number], tree)
+
+
+def assert_close(left, right, apart=False):
+    pairs = list(zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True))
+    if apart:
+        assert not all(np.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in pairs)
+    else:
+        for a, b in pairs:
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("mapped", ["vmap", "loop"])
+@pytest.mark.parametrize("case", TASKS)
+def test_each_member_equals_its_run_alone(case, mapped, tmp_path):
+    found = sweep(case, tmp_path / "sweep", mapped=mapped)
+    assert found.sound.all()
+    single = [alone(case, number, tmp_path / str(number)) for number in range(len(SEEDS))]
+    for number, expected in enumerate(single):
+        assert_close(member(found.params, number), expected)
+        # They differ from each other by far more, so the tolerance means something.
+        assert_close(member(found.params, number), single[number - 1], apart=True)
+    rows = metrics(tmp_path / "sweep")
+    for number in range(len(SEEDS)):
+        for row, own in zip(rows, metrics(tmp_path / str(number)), strict=True):
+            assert row["loss"][number] == pytest.approx(own["loss"], rel=1e-4)
+            assert row["gradient_norm"][number] == pytest.approx(own["gradient_norm"], rel=1e-3)
+
+
+@pytest.mark.resume
+def test_a_sweep_is_resumed_as_one_bit_for_bit(tmp_path):
+    straight = sweep("restorer", tmp_path / "straight")
+    with pytest.raises(Stopped):
+        sweep("restorer", tmp_path / "stopped", stop_at=3)
+    assert_same_bits(straight, sweep("restorer", tmp_path / "stopped"))
+
+
+def test_a_member_that_diverges_is_reported_and_poisons_none(tmp_path, caplog):
+    expected = sweep("restorer", tmp_path / "sound")
+    rates = [RATES[0], 1e30, *RATES[2:]]
+    with caplog.at_level(std_logging.WARNING):
+        found = sweep("restorer", tmp_path / "diverging", rates=rates)
+    said = [record.getMessage() for record in caplog.records if "diverged" in record.getMessage()]
+    assert len(said) == 1
+    assert "member1 diverged and learns no more: the loss is" in said[0]
+    assert "at step 1" in said[0]
+    assert found.sound.tolist() == [True, False, True, True]
+    for number in (0, 2, 3):
+        assert_same_bits(member(found.params, number), member(expected.params, number))
+    # What is kept of it is finite: the state before the first bad update.
+    for leaf in jax.tree.leaves(member(found.params, 1)):
+        assert np.isfinite(leaf).all()
+    rows = metrics(tmp_path / "diverging")
+    assert [row["loss"][1] for row in rows] == [None] * len(rows)
+    assert all(np.isfinite(row["loss"][0]) for row in rows)
+    # Called again, it is known from the checkpoint.
+    assert sweep("restorer", tmp_path / "diverging", rates=rates).sound.tolist() == [
+        True, False, True, True,
+    ]  # fmt: skip
+
+
+def test_when_every_member_diverges_it_ends(tmp_path):
+    with pytest.raises(UserError, match=r"the last of the sweep, the loss is .* at step 1"):
+        sweep("restorer", tmp_path, rates=[1e30] * 4)
+
+
+def test_pmap_is_refused(tmp_path):
+    with pytest.raises(UserError, match="leave --parallel out"):
+        sweep("classifier", tmp_path, launch=Launch("pmap"))
+
+
+def test_members_are_spread_evenly_over_as_many_devices_as_can_be(monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda: 8)
+    assert [used_devices(members) for members in (1, 2, 6, 8, 12, 11)] == [1, 2, 6, 8, 6, 1]
+
+
+def test_only_convolutions_on_a_cpu_are_looped_over(monkeypatch):
+    assert best_mapping(convolutional=False) == "vmap"
+    for platform, expected in (("cpu", "loop"), ("gpu", "vmap"), ("tpu", "vmap")):
+        monkeypatch.setattr(jax, "default_backend", lambda platform=platform: platform)
+        assert best_mapping(convolutional=True) == expected
+
+
+# In a process of its own, for the number of devices is fixed when JAX starts.
+SCRIPT = """
+import sys
+from pathlib import Path
+import jax, numpy as np
+from tests.training.test_sweep import TASKS, sweep
+for case in TASKS:
+    for mapped in ("vmap", "loop"):
+        folder = Path(sys.argv[1]) / f"{case}-{mapped}"
+        found = sweep(case, folder, mapped=mapped)
+        np.savez(folder / "params.npz", *map(np.asarray, jax.tree.leaves(found.params)))
+"""
+
+
+@pytest.mark.devices
+def test_a_sweep_over_several_devices_is_the_same(tmp_path):
+    for count in (1, 4):
+        flags = f"--xla_force_host_platform_device_count={count}"
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT, str(tmp_path / str(count))],
+            check=True,
+            cwd=ROOT,
+            env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        )
+    for name in (f"{case}-{mapped}" for case in TASKS for mapped in ("vmap", "loop")):
+        one, four = (np.load(tmp_path / count / name / "params.npz") for count in "14")
+        for key in one.files:
+            np.testing.assert_allclose(four[key], one[key], rtol=1e-4, atol=1e-5)
