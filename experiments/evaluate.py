@@ -7,12 +7,7 @@ from absl import flags
 
 from experiments import cli
 
-PART = flags.DEFINE_enum(
-    "part",
-    "validation",
-    ["validation", "test"],
-    "Which images; test is for a recipe that is finished.",
-)
+PART = cli.part_flag()
 flags.adopt_module_key_flags(cli)
 
 

@@ -146,9 +146,7 @@ def _log_odds(
             return (logits[:, 1] - logits[:, 0]).reshape(len(KINDS), -1)
 
         # (members, kinds, batch) -> (kinds, members, batch)
-        return {
-            name: jax.vmap(member)(params).swapaxes(0, 1) for name, params in heads.items()
-        }
+        return {name: jax.vmap(member)(params).swapaxes(0, 1) for name, params in heads.items()}
 
     return mapping(mapped)(in_setting)(*grid)
 

@@ -10,12 +10,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from jaxtyping import Float64, Int
 
-from jxr.config import BlurConfig, SigmaSweepConfig
-from jxr.errors import UserError
+from jxr.config import SigmaSweepConfig
 from jxr.models import load_restorer
 from jxr.studies.binary_tasks import Examples, binary_task, default_tasks, examples
 from jxr.studies.classifiers import classification_row, head_recipe, paired_differences
@@ -23,7 +23,7 @@ from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import Backbone, dataset_features, load_backbone
 from jxr.studies.restorers import check_blur, check_reflect
 from jxr.studies.sweep_grid import KINDS, Classifiers, Grid, predict_grid
-from jxr.studies.sweep_members import Member, members_of, train_head_stack
+from jxr.studies.sweep_members import members_of, train_head_stack
 from jxr.studies.workdir import Stages, claim, study_provenance, write_json
 from jxr.training.launch import PLAIN, Launch
 
@@ -124,7 +124,9 @@ def sigma_sweep_study(
 
 def questions(name: str, dataset: Dataset, part: str) -> Examples:
     """Returns which images of a part a task is about, sorted by row."""
-    return examples(binary_task(name, dataset.records), dataset.records, np.sort(dataset.part(part)))
+    return examples(
+        binary_task(name, dataset.records), dataset.records, np.sort(dataset.part(part))
+    )
 
 
 def train_features(
@@ -132,14 +134,12 @@ def train_features(
 ) -> np.ndarray:
     """Returns the features that members of this training blur see; at 0 those of the originals."""
     blur = replace(config.blur, sigma=sigma) if sigma else None
-    return dataset_features(
-        backbone, dataset, cache, resize=config.data.resize, blur=blur, seed=0
-    )
+    return dataset_features(backbone, dataset, cache, resize=config.data.resize, blur=blur, seed=0)
 
 
 def grid_of(config: SigmaSweepConfig) -> Grid:
     """Returns every noise at every sigma, sigmas of one noise together."""
-    settings = np.array(list(product(config.noises, config.sigmas)), np.float32)
+    settings = jnp.array(list(product(config.noises, config.sigmas)), jnp.float32)
     return Grid(sigmas=settings[:, 1], noises=settings[:, 0])
 
 
@@ -181,9 +181,7 @@ def task_rows(
             }
             blur = replace(config.blur, sigma=tested, noise=noise)
             samples = config.bootstrap_samples
-            scores.append(
-                classification_row(labels, found, samples=samples, blur=blur, **identity)
-            )
+            scores.append(classification_row(labels, found, samples=samples, blur=blur, **identity))
             differences.append(
                 {
                     **identity,

@@ -1,0 +1,136 @@
+"""Scores over a grid of blur and noise: a chart, and tables."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from jxr.reporting.drawing import COLOURS, DASHES, SHAPES, new_figure, plain, tidy
+from jxr.reporting.labels import DASH, SIGMA, Row, name
+from jxr.reporting.tables import Table, sections, with_interval
+
+SCORES = {"accuracy": "accuracy", "auc": "AUC"}
+KINDS = {"blurred": "blurred", "recovered": "restored"}
+
+
+def sigma_sweep_figure(results: Mapping[str, Any]) -> Figure:
+    """Scores over the sigma of the tested images, as they are and restored.
+
+    Args:
+        results: of `jxr.studies.sweep_study`.
+
+    Returns:
+        A row of panels for each task and training sigma: accuracy and AUC at each noise, with 95 %
+        bands; colours are kinds of images, dashes are noises.
+    """
+    rows = results["classification"]
+    arms = list(dict.fromkeys((row["task"], row["train_sigma"]) for row in rows))
+    noises = sorted({row["noise"] for row in rows})
+    figure = new_figure(8.6, 2.6 * len(arms) + 0.9)
+    panels = figure.subplots(len(arms), len(SCORES), sharex=True, squeeze=False)
+    for line, (task, trained) in zip(panels, arms, strict=True):
+        for axes, (score, title) in zip(line, SCORES.items(), strict=True):
+            for colour, (kind, words) in enumerate(KINDS.items()):
+                for dash, noise in enumerate(noises):
+                    mine = sorted(
+                        (
+                            row
+                            for row in rows
+                            if (row["task"], row["train_sigma"], row["test_on"], row["noise"])
+                            == (task, trained, kind, noise)
+                        ),
+                        key=lambda row: row["sigma"],
+                    )
+                    x = [row["sigma"] for row in mine]
+                    low, high = zip(*(row[f"{score}_ci95"] for row in mine), strict=True)
+                    axes.fill_between(x, low, high, color=COLOURS[colour], alpha=0.1, linewidth=0)
+                    axes.plot(
+                        x, [row[score] for row in mine], color=COLOURS[colour], linewidth=1.2,
+                        linestyle=DASHES[dash], marker=SHAPES[2 * colour + dash % 2], markersize=4,
+                        label=f"{words}, noise {noise:g}",
+                    )  # fmt: skip
+            heading = f"{plain(name(task))}, trained at {SIGMA} {trained:g}: {title}"
+            axes.set_title(heading, fontsize=10)
+            tidy(axes)
+    for axes in panels[-1]:
+        axes.set_xlabel(f"{SIGMA} of the tested images (pixels)")
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
+    return figure
+
+
+def break_table(rows: Sequence[Row]) -> Table:
+    """At which sigma the classifiers break.
+
+    Args:
+        rows: `breaks` of a study's results.
+    """
+
+    def at(sigma: float | None) -> str:
+        return DASH if sigma is None else f"{sigma:.2f}"
+
+    return Table(
+        columns=(
+            "Task", f"{SIGMA} trained", "Images", "Noise", f"AUC breaks at {SIGMA}",
+            f"Accuracy breaks at {SIGMA}",
+        ),
+        rows=[
+            (
+                name(row["task"]),
+                f"{row['train_sigma']:g}",
+                KINDS[row["test_on"]],
+                f"{row['noise']:g}",
+                at(row["auc_break"]),
+                at(row["accuracy_break"]),
+            )
+            for row in rows
+        ],
+        words=("Task", "Images"),
+    )  # fmt: skip
+
+
+def score_table(rows: Sequence[Row], differences: Sequence[Row]) -> Table:
+    """Every score, and how it differs from that on the sharpest images.
+
+    Args:
+        rows: `classification` of a study's results.
+        differences: `differences` of them, in the same order.
+    """
+    return Table(
+        columns=(
+            "Task", f"{SIGMA} trained", "Images", "Noise", f"{SIGMA}", "Accuracy [95 %]",
+            "Difference [95 %]", "AUC [95 %]", "Difference [95 %]",
+        ),
+        rows=[
+            (
+                name(row["task"]),
+                f"{row['train_sigma']:g}",
+                KINDS[row["test_on"]],
+                f"{row['noise']:g}",
+                f"{row['sigma']:g}",
+                with_interval(row["accuracy"], row["accuracy_ci95"]),
+                with_interval(other["accuracy_difference"], other["accuracy_difference_ci95"]),
+                with_interval(row["auc"], row["auc_ci95"]),
+                with_interval(other["auc_difference"], other["auc_difference_ci95"]),
+            )
+            for row, other in zip(rows, differences, strict=True)
+        ],
+        words=("Task", "Images"),
+    )  # fmt: skip
+
+
+def write_sigma_sweep(results: Mapping[str, Any], folder: Path) -> None:
+    """Writes `figures/sweep.png` and `tables.md`.
+
+    Args:
+        results: of `jxr.studies.sweep_study`.
+        folder: is made if need be.
+    """
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    sigma_sweep_figure(results).savefig(folder / "figures" / "sweep.png", dpi=150)
+    tables = {
+        "Where they break": break_table(results["breaks"]),
+        "All settings": score_table(results["classification"], results["differences"]),
+    }
+    (folder / "tables.md").write_text(sections(tables))

@@ -1,0 +1,237 @@
+"""The sweep over sigma on tiny images: one program for the grid, rows, break points, mistakes."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from jxr.config import BlurConfig, HeadConfig, ScheduleConfig, SigmaSweepConfig
+from jxr.config_dict import from_config_dict
+from jxr.errors import UserError
+from jxr.models import load_restorer
+from jxr.reporting.sweep_figure import write_sigma_sweep
+from jxr.studies.binary_tasks import default_tasks
+from jxr.studies.classifiers import load_head, predict
+from jxr.studies.dataset import load_dataset
+from jxr.studies.features import cached_features, load_backbone
+from jxr.studies.restorers import degraded_images
+from jxr.studies.runs import train_classifier
+from jxr.studies.sweep_grid import KINDS, Classifiers, predict_grid
+from jxr.studies.sweep_members import members_of, train_head_stack
+from jxr.studies.sweep_study import (
+    break_point,
+    break_rows,
+    grid_of,
+    questions,
+    sigma_sweep_study,
+    train_features,
+)
+from jxr.studies.wiener_nets import restored_by_net
+from jxr.training.launch import PLAIN
+from ml_collections_configs.sweep_sigma import RUNS, get_config, sweep
+from tests.test_experiments import call, the_error
+from tests.tiny import tiny, tiny_phantoms
+
+
+def small(name, path):
+    run = RUNS[name]
+    run = tiny_phantoms(run) if run.data.source == "phantoms" else tiny(run, path)
+    schedule = ScheduleConfig(epochs=2, batch_size=8, learning_rate=1e-3)
+    return dataclasses.replace(
+        run,
+        seeds=(0, 1),
+        train_sigmas=(0.0, 1.0),
+        learning_rates=(1e-3,),
+        sigmas=(0.0, 1.0, 2.0),
+        noises=(0.0, 0.05),
+        bootstrap_samples=100,
+        head=HeadConfig(hidden=(8,), schedule=schedule),
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_images, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    config = small("kermany", tiny_images)
+    results = sigma_sweep_study(config, folder / "run", folder / "cache", "test")
+    return config, folder, results
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_config_is_read_back(name):
+    assert from_config_dict(SigmaSweepConfig, get_config(name)) == RUNS[name]
+
+
+def test_the_demo_runs(tmp_path):
+    config = small("demo", "")
+    results = sigma_sweep_study(config, tmp_path / "run", tmp_path / "cache", "validation")
+    assert len(results["breaks"]) == 2 * 2 * 2 * 2  # tasks, training sigmas, noises, kinds
+    assert (tmp_path / "run" / "validation.json").exists()
+
+
+def test_rows_tables_and_chart(finished):
+    _, folder, results = finished
+    assert json.loads((folder / "run" / "results.json").read_text()) == results
+    rows = results["classification"]
+    assert len(rows) == len(results["differences"]) == 2 * 2 * 2 * 3 * 2
+    cells = {
+        (row["task"], row["train_sigma"], row["noise"], row["sigma"], row["test_on"])
+        for row in rows
+    }
+    assert len(cells) == len(rows)
+    for row, other in zip(rows, results["differences"], strict=True):
+        assert row["seeds"] == [0, 1]
+        assert row["restorer"] == ("wiener_net" if row["test_on"] == "recovered" else None)
+        sharpest = next(
+            one for one in rows
+            if (one["task"], one["train_sigma"], one["noise"], one["sigma"], one["test_on"])
+            == (row["task"], row["train_sigma"], 0.0, 0.0, "blurred")
+        )  # fmt: skip
+        assert other["auc_difference"] == pytest.approx(row["auc"] - sharpest["auc"])
+        assert other["accuracy_difference"] == pytest.approx(row["accuracy"] - sharpest["accuracy"])
+    write_sigma_sweep(results, folder / "report")
+    tables = (folder / "report" / "tables.md").read_text()
+    assert tables.count("\n| ") == 2 * 2 + len(rows) + len(results["breaks"])
+    assert (folder / "report" / "figures" / "sweep.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("mapped", ["loop", "vmap"])
+def test_the_grid_in_one_program_equals_setting_after_setting(finished, mapped):
+    """By the functions of the other studies: blur, restore, features, head, one after another."""
+    config, folder, _ = finished
+    dataset = load_dataset(config.data, folder / "cache")
+    backbone, restorer = load_backbone(config.weights), load_restorer()
+    (name, _), members = default_tasks(dataset.records), members_of(config)
+    trained = train_head_stack(
+        config.head,
+        members,
+        lambda sigma: train_features(config, sigma, dataset, backbone, folder / "cache"),
+        questions(name, dataset, "train"),
+        directory=folder / "run" / "heads" / name,
+        title=name,
+        launch=PLAIN,
+    )
+    rows, grid = dataset.test[:9], grid_of(config)  # not a multiple of the batch
+    found = predict_grid(
+        Classifiers(backbone, restorer, config.head, {name: trained.params}),
+        dataset,
+        rows,
+        grid,
+        dataclasses.replace(config.blur, sigma=max(config.sigmas)),
+        folder=folder / f"grid-{mapped}",
+        title="grid",
+        mapped=mapped,
+    )[name]
+    assert found.shape == (6, len(KINDS), len(members), 9)
+    originals = np.asarray(dataset.images[rows])
+    for place, (sigma, noise) in enumerate(zip(grid.sigmas, grid.noises, strict=True)):
+        blur = BlurConfig(sigma=float(sigma), noise=float(noise), input_precision="8bit")
+        blurred = degraded_images(originals, rows, blur, 0)
+        kinds = {"blurred": blurred, "recovered": restored_by_net(restorer, blurred, blur)}
+        for kind, images in kinds.items():
+            source = {"images": f"{kind} {place} {mapped}"}
+            seen = cached_features(backbone, images, folder / "cache", title="", source=source)
+            for number in range(len(members)):
+                params = {
+                    layer: {key: leaf[number] for key, leaf in leaves.items()}
+                    for layer, leaves in trained.params.items()
+                }
+                expected = predict(config.head, params, seen)
+                np.testing.assert_allclose(
+                    found[place, KINDS.index(kind), number], expected, rtol=2e-2, atol=2e-2
+                )
+    # Settings differ by more than that.
+    assert np.abs(found[0] - found[2]).max() > 0.1
+
+
+def test_each_head_equals_the_single_run_that_the_config_lists(finished):
+    config, folder, _ = finished
+    RUNS["small"] = config
+    try:
+        singles = sweep("small")
+    finally:
+        del RUNS["small"]
+    assert len(singles) == 2 * 4
+    members = members_of(config)
+    dataset = load_dataset(config.data, folder / "cache")
+    chosen = questions("normal_vs_pneumonia", dataset, "test")
+    stack = {
+        number: json.loads(line)["loss"]
+        for number, line in enumerate(
+            (folder / "run" / "heads" / "normal_vs_pneumonia" / "metrics.jsonl")
+            .read_text()
+            .splitlines()
+        )
+    }
+    for place in (0, 3):  # of sigma 0 and seed 0, of sigma 1 and seed 1
+        run = singles[place]
+        assert (run.blur.sigma, run.seed) == (members[place].sigma, members[place].seed)
+        alone = folder / f"alone{place}"
+        train_classifier(run, alone, folder / "cache")
+        losses = [
+            json.loads(line)["loss"] for line in (alone / "metrics.jsonl").read_text().splitlines()
+        ]
+        assert losses == pytest.approx([row[place] for row in stack.values()], rel=1e-3)
+        params = load_head(run.head, 512, alone)
+        assert len(chosen.rows) == 18
+        assert params["logits"]["bias"].shape == (2,)
+
+
+@pytest.mark.resume
+def test_a_finished_grid_is_not_computed_again(finished, monkeypatch):
+    config, folder, results = finished
+
+    def refuse(*_, **__):
+        raise AssertionError("the grid was computed again")
+
+    monkeypatch.setattr("jxr.studies.sweep_grid._log_odds", refuse)
+    again = sigma_sweep_study(config, folder / "run", folder / "cache", "test")
+    for table in ("classification", "differences", "breaks"):
+        assert again[table] == results[table]
+
+
+def test_break_points_by_hand():
+    sigmas = [0.0, 1.0, 2.0, 4.0]
+    assert break_point(sigmas, [0.9, 0.9, 0.8, 0.5], 0.85) == pytest.approx(1.5)
+    assert break_point(sigmas, [0.9, 0.9, 0.8, 0.5], 0.65) == pytest.approx(3.0)
+    assert break_point(sigmas, [0.9, 0.95, 0.9, 0.85], 0.85) is None
+    assert break_point(sigmas, [0.8, 0.9, 0.9, 0.9], 0.85) == 0.0
+    common = {"task": "t", "train_sigma": 0.0, "learning_rate": 1e-4}
+    rows = [
+        {**common, "noise": noise, "test_on": kind, "sigma": sigma, "accuracy": score, "auc": score}
+        for noise, kind, scores in (
+            (0.0, "blurred", (0.9, 0.8)),
+            (0.0, "recovered", (0.8, 0.9)),
+            (0.1, "blurred", (0.88, 0.88)),
+        )
+        for sigma, score in zip((0.0, 2.0), scores, strict=True)
+    ]
+    found = [(row["accuracy_break"], row["auc_break"]) for row in break_rows(rows)]
+    # All against 0.9, the score without blur, noise or restoration.
+    assert found == [pytest.approx((1.0, 0.4)), (0.0, 0.0), (None, None)]
+
+
+def test_mistakes_are_one_line(tmp_path):
+    for wrong, named in (
+        ({"sigmas": ()}, "sigmas"),
+        ({"sigmas": (0.0, -1.0)}, "sigma"),
+        ({"train_sigmas": (1.0, 1.0)}, "train_sigmas"),
+        ({"seeds": (-1,)}, "seed"),
+        ({"learning_rates": (0.0,)}, "learning_rates"),
+        ({"noises": (0.1, 0.1)}, "noises"),
+        ({"noises": (-0.1,)}, "noise"),
+        ({"tasks": ("a", "a")}, "tasks"),
+        ({"bootstrap_samples": 1}, "bootstrap_samples"),
+        ({"blur": BlurConfig()}, "input_precision"),
+    ):
+        with pytest.raises(UserError, match=named):
+            SigmaSweepConfig(**wrong)
+    finished = call(
+        "sweep_sigma",
+        "--config=ml_collections_configs/sweep_sigma.py:kermany",
+        f"--config.data.path={tmp_path / 'nothing'}",
+        f"--workdir={tmp_path / 'run'}",
+        f"--cache={tmp_path / 'cache'}",
+    )
+    assert "nothing" in the_error(finished)
