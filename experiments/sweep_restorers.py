@@ -1,0 +1,30 @@
+"""Sweeps U-Nets over blur; see `ml_collections_configs/sweep_restorers.py`.
+
+--part=test is for a recipe that is finished.
+"""
+
+from absl import flags
+
+from experiments import cli
+
+CONFIG = cli.config_flag()
+LAUNCH = cli.launch_flags()
+PART = cli.part_flag()
+flags.adopt_module_key_flags(cli)
+
+
+def main() -> None:
+    """Runs what is left of the study in the run directory."""
+    from jxr.config import RestorerSweepConfig
+    from jxr.reporting.sweep_restorers_figure import write_restorer_sweep
+    from jxr.studies.sweep_restorers import FILES, restorer_sweep_study
+
+    config = cli.config_of(RestorerSweepConfig, CONFIG)
+    workdir, cache = cli.folders()
+    results = restorer_sweep_study(config, workdir, cache, PART.value, LAUNCH())
+    write_restorer_sweep(results, workdir / "report")
+    print(f"results: {workdir / FILES[PART.value]}, table and chart: {workdir / 'report'}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

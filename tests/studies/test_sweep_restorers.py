@@ -1,0 +1,121 @@
+"""The sweep of U-Nets on phantoms: errors against those of single restorers, rows, mistakes."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from jxr.config import BlurConfig, RestorerSweepConfig, ScheduleConfig
+from jxr.config_dict import from_config_dict
+from jxr.errors import UserError
+from jxr.evaluation import restoration_scores
+from jxr.reporting.sweep_restorers_figure import curves, write_restorer_sweep
+from jxr.studies.dataset import load_dataset
+from jxr.studies.restorers import degraded_images, in_batches, unet_restorer
+from jxr.studies.runs import train_restorer
+from jxr.studies.sweep_members import members_of, train_unet_stack
+from jxr.studies.sweep_restorers import error_rows, restorer_sweep_study, unet_errors
+from jxr.training.checkpoints import load_params
+from jxr.training.launch import PLAIN
+from ml_collections_configs.sweep_restorers import RUNS, get_config, sweep
+from tests.test_experiments import call, the_error
+from tests.tiny import tiny_phantoms
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    run = tiny_phantoms(RUNS["demo"])
+    unet = dataclasses.replace(
+        run.unet, width=2, depth=1, crop=16, schedule=ScheduleConfig(epochs=1, batch_size=8)
+    )
+    config = dataclasses.replace(run, sigmas=(0.0, 1.0, 2.0), seeds=(0, 1), unet=unet)
+    return config, folder, restorer_sweep_study(config, folder / "run", folder / "cache", "test")
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_config_is_read_back(name):
+    assert from_config_dict(RestorerSweepConfig, get_config(name)) == RUNS[name]
+
+
+def test_rows_table_and_chart(finished):
+    _, folder, results = finished
+    assert json.loads((folder / "run" / "results.json").read_text()) == results
+    assert len(results["restoration"]) == 3 * (1 + 2 * 2)  # sigmas; as it is, and four U-Nets
+    write_restorer_sweep(results, folder / "report")
+    assert (folder / "report" / "tables.md").read_text().count("\n| ") == 2 + 5
+    assert (folder / "report" / "figures" / "sweep.png").stat().st_size > 10_000
+    titles = list(curves(results["restoration"]))
+    assert titles[0] == "not restored"
+    assert titles[1].endswith("1, seed 0")
+    assert "rate" not in titles[1]
+
+
+@pytest.mark.parametrize("mapped", ["loop", "vmap"])
+def test_errors_equal_those_of_single_restorers(finished, mapped):
+    config, folder, results = finished
+    dataset = load_dataset(config.data, folder / "cache")
+    members = members_of(config)
+    trained = train_unet_stack(config, members, dataset, folder / "run" / "unets", PLAIN)
+    rows = np.sort(dataset.test)
+    widest = dataclasses.replace(config.blur, sigma=max(config.sigmas))
+    found = unet_errors(
+        config.unet, trained.params, dataset, rows, config.sigmas, widest, mapped
+    ).mean(axis=-1)
+    originals = np.asarray(dataset.images[rows])
+    for place, sigma in enumerate(config.sigmas):
+        blurred = degraded_images(originals, rows, BlurConfig(sigma=sigma), 0)
+        mse = restoration_scores(originals, blurred)["mse"]
+        np.testing.assert_allclose(found[place, 0], mse, rtol=1e-4, atol=1e-12)
+        for number in range(len(members)):
+            params = jax.tree.map(lambda leaf, number=number: leaf[number], trained.params)
+            restored = in_batches(unet_restorer(config.unet, params), blurred)
+            mse = restoration_scores(originals, restored)["mse"]
+            np.testing.assert_allclose(found[place, 1 + number], mse, rtol=1e-4, atol=1e-12)
+    expected = [row["mse"] for row in results["restoration"]]
+    np.testing.assert_allclose(found.ravel(), expected, rtol=1e-4, atol=1e-12)
+
+
+def test_each_unet_equals_the_single_run_that_the_config_lists(finished):
+    config, folder, _ = finished
+    RUNS["small"] = config
+    try:
+        singles = sweep("small")
+    finally:
+        del RUNS["small"]
+    place = 1  # of sigma 1, seed 1
+    train_restorer(singles[place], folder / "alone", folder / "cache")
+    dataset = load_dataset(config.data, folder / "cache")
+    members = members_of(config)
+    assert members[place] == (singles[place].blur.sigma, 1e-3, singles[place].seed) == (1, 1e-3, 1)
+    trained = train_unet_stack(config, members, dataset, folder / "run" / "unets", PLAIN)
+    mine = jax.tree.map(lambda leaf: leaf[place], trained.params)
+    alone = load_params(folder / "alone" / "checkpoints", mine)
+    for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_members_that_diverged_have_no_rows(finished):
+    config, _, _ = finished
+    errors = np.ones((3, 5, 4))
+    rows = error_rows(config, members_of(config), errors, np.array([True, False, True, True]))
+    assert len(rows) == 3 * 4
+    assert {(row["train_sigma"], row["seed"]) for row in rows if row["method"] == "unet"} == {
+        (1.0, 0), (2.0, 0), (2.0, 1),
+    }  # fmt: skip
+
+
+def test_mistakes_are_one_line(tmp_path):
+    for wrong in ({"sigmas": ()}, {"train_sigmas": (1.0, 1.0)}, {"learning_rates": (-1.0,)}):
+        with pytest.raises(UserError, match=next(iter(wrong))):
+            RestorerSweepConfig(**wrong)
+    finished = call(
+        "sweep_restorers",
+        "--config=ml_collections_configs/sweep_restorers.py:kermany",
+        f"--config.data.path={tmp_path / 'nothing'}",
+        f"--workdir={tmp_path / 'run'}",
+        f"--cache={tmp_path / 'cache'}",
+    )
+    assert "nothing" in the_error(finished)
