@@ -35,6 +35,7 @@ class SigmaSweepConfig:
     sigmas: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)  # of tested images
     noises: tuple[float, ...] = (0.0, 0.01)  # standard deviation, of tested images
     tasks: tuple[str, ...] = ()  # such as A_vs_B or A_vs_B+C; empty: those of the data set
+    images: int = 0  # tested, spread evenly over the part; 0: all
     bootstrap_samples: int = 2000
     data: DataConfig = DataConfig()
     weights: WeightsConfig = WeightsConfig()
@@ -46,6 +47,8 @@ class SigmaSweepConfig:
         check_members(self.seeds, self.learning_rates, self.blur, **sigmas)
         if len(set(self.tasks)) < len(self.tasks):
             raise UserError(f"tasks is {self.tasks}: give each once")
+        if self.images < 0:
+            raise UserError(f"images is {self.images}: give 0 or more")
         if self.bootstrap_samples < 100:
             raise UserError(f"bootstrap_samples is {self.bootstrap_samples}: give 100 or more")
         if not self.noises or len(set(self.noises)) < len(self.noises):

@@ -10,6 +10,8 @@ NAMES = {
     "blur": "Gaussian blur",
     "restorer_train": "restorer, training",
     "shift_variant_blur": "shift-variant blur",
+    "sweep8_heads": "eight heads, training",
+    "sweep8_restorers": "eight U-Nets, training",
     "unet_train": "U-Net, training",
     "vgg_features": "VGG-16 features",
     "wiener": "Wiener filter",

@@ -21,7 +21,7 @@ from jxr.studies.binary_tasks import Examples, binary_task, default_tasks, examp
 from jxr.studies.classifiers import classification_row, head_recipe, paired_differences
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import Backbone, dataset_features, load_backbone
-from jxr.studies.restorers import check_blur, check_reflect
+from jxr.studies.restorers import check_blur, check_reflect, spread
 from jxr.studies.sweep_grid import KINDS, Classifiers, Grid, predict_grid
 from jxr.studies.sweep_members import members_of, train_head_stack
 from jxr.studies.workdir import Stages, claim, study_provenance, write_json
@@ -53,8 +53,15 @@ def sigma_sweep_study(
     check_reflect(config.blur)
     dataset = load_dataset(config.data, cache)
     names = config.tasks or default_tasks(dataset.records)
+    tested = np.sort(dataset.part(part))
+    if config.images:
+        tested = spread(tested, config.images)
     asked = {
-        name: {one: questions(name, dataset, one) for one in ("train", part)} for name in names
+        name: {
+            "train": questions(name, dataset, dataset.train),
+            part: questions(name, dataset, tested),
+        }
+        for name in names
     }
     backbone = load_backbone(config.weights)
     restorer = load_restorer()
@@ -89,17 +96,17 @@ def sigma_sweep_study(
                 backbone, restorer, config.head, {name: trained[name].params for name in names}
             ),
             dataset,
-            np.sort(dataset.part(part)),
+            tested,
             grid,
             replace(config.blur, sigma=max(config.sigmas)),
             folder=workdir / f"grid-{part}",
             title=f"grid of {part} images",
         )
     tables: dict[str, list[dict[str, Any]]] = {"classification": [], "differences": []}
-    notes = [*dataset.notes, f"scored on {part} images"]
+    notes = [*dataset.notes, f"scored on {len(tested)} {part} images"]
     for name in names:
         chosen = asked[name][part]
-        among = np.searchsorted(np.sort(dataset.part(part)), chosen.rows)
+        among = np.searchsorted(tested, chosen.rows)
         sound = trained[name].sound
         notes += [
             f"{name}: {member.name} diverged and is left out"
@@ -122,11 +129,9 @@ def sigma_sweep_study(
     return results
 
 
-def questions(name: str, dataset: Dataset, part: str) -> Examples:
-    """Returns which images of a part a task is about, sorted by row."""
-    return examples(
-        binary_task(name, dataset.records), dataset.records, np.sort(dataset.part(part))
-    )
+def questions(name: str, dataset: Dataset, rows: Int[np.ndarray, " n"]) -> Examples:
+    """Returns which of these images a task is about, sorted by row."""
+    return examples(binary_task(name, dataset.records), dataset.records, np.sort(rows))
 
 
 def train_features(

@@ -40,6 +40,7 @@ def small(name, path):
     schedule = ScheduleConfig(epochs=2, batch_size=8, learning_rate=1e-3)
     return dataclasses.replace(
         run,
+        images=0,
         seeds=(0, 1),
         train_sigmas=(0.0, 1.0),
         learning_rates=(1e-3,),
@@ -63,11 +64,13 @@ def test_every_config_is_read_back(name):
     assert from_config_dict(SigmaSweepConfig, get_config(name)) == RUNS[name]
 
 
-def test_the_demo_runs(tmp_path):
-    config = small("demo", "")
+def test_the_demo_runs_on_some_images(tmp_path):
+    config = dataclasses.replace(small("demo", ""), images=5)
     results = sigma_sweep_study(config, tmp_path / "run", tmp_path / "cache", "validation")
     assert len(results["breaks"]) == 2 * 2 * 2 * 2  # tasks, training sigmas, noises, kinds
     assert (tmp_path / "run" / "validation.json").exists()
+    assert results["provenance"]["notes"][-1] == "scored on 5 validation images"
+    assert max(row["n"] for row in results["classification"]) == 5
 
 
 def test_rows_tables_and_chart(finished):
@@ -107,7 +110,7 @@ def test_the_grid_in_one_program_equals_setting_after_setting(finished, mapped):
         config.head,
         members,
         lambda sigma: train_features(config, sigma, dataset, backbone, folder / "cache"),
-        questions(name, dataset, "train"),
+        questions(name, dataset, dataset.train),
         directory=folder / "run" / "heads" / name,
         title=name,
         launch=PLAIN,
@@ -154,8 +157,6 @@ def test_each_head_equals_the_single_run_that_the_config_lists(finished):
         del RUNS["small"]
     assert len(singles) == 2 * 4
     members = members_of(config)
-    dataset = load_dataset(config.data, folder / "cache")
-    chosen = questions("normal_vs_pneumonia", dataset, "test")
     stack = {
         number: json.loads(line)["loss"]
         for number, line in enumerate(
@@ -174,7 +175,6 @@ def test_each_head_equals_the_single_run_that_the_config_lists(finished):
         ]
         assert losses == pytest.approx([row[place] for row in stack.values()], rel=1e-3)
         params = load_head(run.head, 512, alone)
-        assert len(chosen.rows) == 18
         assert params["logits"]["bias"].shape == (2,)
 
 
@@ -222,6 +222,7 @@ def test_mistakes_are_one_line(tmp_path):
         ({"noises": (0.1, 0.1)}, "noises"),
         ({"noises": (-0.1,)}, "noise"),
         ({"tasks": ("a", "a")}, "tasks"),
+        ({"images": -1}, "images"),
         ({"bootstrap_samples": 1}, "bootstrap_samples"),
         ({"blur": BlurConfig()}, "input_precision"),
     ):
