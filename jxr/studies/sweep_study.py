@@ -84,7 +84,7 @@ def sigma_sweep_study(
                 config.head,
                 members,
                 features,
-                asked[name]["train"],
+                learnt[name],
                 directory=workdir / "heads" / name,
                 title=name,
                 launch=launch,
@@ -105,7 +105,7 @@ def sigma_sweep_study(
     tables: dict[str, list[dict[str, Any]]] = {"classification": [], "differences": []}
     notes = [*dataset.notes, f"scored on {len(tested)} {part} images"]
     for name in names:
-        chosen = asked[name][part]
+        chosen = asked[name]
         among = np.searchsorted(tested, chosen.rows)
         sound = trained[name].sound
         notes += [
