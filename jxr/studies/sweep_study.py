@@ -56,13 +56,8 @@ def sigma_sweep_study(
     tested = np.sort(dataset.part(part))
     if config.images:
         tested = spread(tested, config.images)
-    asked = {
-        name: {
-            "train": questions(name, dataset, dataset.train),
-            part: questions(name, dataset, tested),
-        }
-        for name in names
-    }
+    learnt = {name: questions(name, dataset, dataset.train) for name in names}
+    asked = {name: questions(name, dataset, tested) for name in names}
     backbone = load_backbone(config.weights)
     restorer = load_restorer()
     fingerprints = {
