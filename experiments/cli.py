@@ -18,6 +18,7 @@ ConfigT = TypeVar("ConfigT")
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("jxr", "experiments")
 USER_ERROR = 2
+LEFT_ALONE = 60  # seconds after which a process that failed ends the others too
 
 CACHE = flags.DEFINE_string(
     "cache", "runs/cache", "Folder of decoded images and features, which runs share."
@@ -34,8 +35,14 @@ def config_flag() -> flags.FlagHolder:
     )
 
 
-def launch_flags() -> "Callable[[], Launch]":
-    """Defines --parallel, --profile and --tensorboard; returns what reads them."""
+def launch_flags(*, hosts: bool = False) -> "Callable[[], Launch]":
+    """Defines the flags of how trainings are launched; returns what reads them, once.
+
+    With --distributed, that joins the other processes: nothing may ask JAX for devices before.
+
+    Args:
+        hosts: whether the command can train on several; otherwise it refuses to.
+    """
     parallel = flags.DEFINE_enum(
         "parallel", "jit", ["jit", "pmap"], "How a train step is spread over the devices."
     )
@@ -46,12 +53,40 @@ def launch_flags() -> "Callable[[], Launch]":
         "tensorboard", False, "Write metrics to tensorboard/ too; needs the extra 'tensorboard'."
     )
 
+    distributed = flags.DEFINE_bool(
+        "distributed",
+        False,
+        "Train as one of several processes, which all run this command. JAX asks Slurm, Open MPI or"
+        " the TPU pod which; elsewhere give the next three too.",
+    )
+    who = (
+        flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, for --distributed."),
+        flags.DEFINE_integer("process_count", None, "How many processes there are."),
+        flags.DEFINE_integer("process_id", None, "Which one this is, from 0 on."),
+    )
+
     def launch() -> "Launch":
         from jxr.training.launch import Launch
 
+        if distributed.value:
+            if not hosts:
+                raise UserError("--distributed: this command runs on one host: leave it out")
+            if parallel.value == "pmap":
+                raise UserError("--distributed trains by --parallel=jit only: leave out pmap")
+            _join(*(flag.value for flag in who))
+        elif any(flag.present for flag in who):
+            raise UserError("--coordinator, --process_count, --process_id: add --distributed")
         return Launch(cast(Any, parallel.value), profile.value, tensorboard.value)
 
     return launch
+
+
+def say(text: str) -> None:
+    """Prints a line, of several processes the first one only."""
+    import jax
+
+    if jax.process_index() == 0:
+        print(text)
 
 
 def run(main: Callable[[], None], *, workdir: bool = True) -> None:
@@ -83,6 +118,24 @@ def config_of(kind: type[ConfigT], flag: flags.FlagHolder) -> ConfigT:
 def folders() -> tuple[Path, Path]:
     """Returns the run directory and the cache."""
     return Path(WORKDIR.value).expanduser(), Path(CACHE.value).expanduser()
+
+
+def _join(coordinator: str | None, process_count: int | None, process_id: int | None) -> None:
+    """Joins the other processes; only the first one goes on telling what it does."""
+    import jax
+
+    # JAX's own handler would swallow SIGTERM: the training loop has one, all else just ends.
+    jax.config.update("jax_enable_preemption_service", False)
+    try:
+        jax.distributed.initialize(
+            coordinator, process_count, process_id, shutdown_timeout_seconds=LEFT_ALONE
+        )
+    except ValueError as error:
+        raise UserError(
+            f"--distributed: {error} Give --coordinator=HOST:PORT, --process_count and --process_id"
+        ) from error
+    if jax.process_index() > 0:
+        logging.set_verbosity(logging.WARNING)
 
 
 def _is_worth_a_line(record: LogRecord) -> bool:
