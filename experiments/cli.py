@@ -18,7 +18,6 @@ ConfigT = TypeVar("ConfigT")
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("jxr", "experiments")
 USER_ERROR = 2
-LEFT_ALONE = 60  # seconds after which a process that failed ends the others too
 
 CACHE = flags.DEFINE_string(
     "cache", "runs/cache", "Folder of decoded images and features, which runs share."
@@ -59,11 +58,9 @@ def launch_flags(*, hosts: bool = False) -> "Callable[[], Launch]":
         "Train as one of several processes, which all run this command. JAX asks Slurm, Open MPI or"
         " the TPU pod which; elsewhere give the next three too.",
     )
-    who = (
-        flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, for --distributed."),
-        flags.DEFINE_integer("process_count", None, "How many processes there are."),
-        flags.DEFINE_integer("process_id", None, "Which one this is, from 0 on."),
-    )
+    coordinator = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0.")
+    count = flags.DEFINE_integer("process_count", None, "How many processes there are.")
+    number = flags.DEFINE_integer("process_id", None, "Which one this is, from 0 on.")
 
     def launch() -> "Launch":
         from jxr.training.launch import Launch
@@ -73,8 +70,8 @@ def launch_flags(*, hosts: bool = False) -> "Callable[[], Launch]":
                 raise UserError("--distributed: this command runs on one host: leave it out")
             if parallel.value == "pmap":
                 raise UserError("--distributed trains by --parallel=jit only: leave out pmap")
-            _join(*(flag.value for flag in who))
-        elif any(flag.present for flag in who):
+            _join(coordinator.value, count.value, number.value)
+        elif coordinator.present or count.present or number.present:
             raise UserError("--coordinator, --process_count, --process_id: add --distributed")
         return Launch(cast(Any, parallel.value), profile.value, tensorboard.value)
 
@@ -128,7 +125,7 @@ def _join(coordinator: str | None, process_count: int | None, process_id: int | 
     jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
-            coordinator, process_count, process_id, shutdown_timeout_seconds=LEFT_ALONE
+            coordinator, process_count, process_id, shutdown_timeout_seconds=60
         )
     except ValueError as error:
         raise UserError(
@@ -157,19 +154,26 @@ def _parse_flags(arguments: list[str]) -> list[str]:
 
 def _guarded(main: Callable[[], None]) -> None:
     from jxr.training.loop import Stopped
+    from jxr.training.processes import leave
 
     try:
         main()
     except UserError as error:
-        _fail(error)
+        _tell(error)
+        leave(USER_ERROR)
+        sys.exit(USER_ERROR)
     except Stopped as stopped:
         logging.info("%s", stopped)
         sys.exit(128 + stopped.signum)  # what a shell reports for a process that a signal ended
 
 
 def _fail(error: Exception) -> NoReturn:
+    _tell(error)
+    sys.exit(USER_ERROR)
+
+
+def _tell(error: Exception) -> None:
     # A KeyError's own text is the repr of its message.
     text = error.args[0] if isinstance(error, KeyError) else error
     message = " ".join(str(text).split())
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(USER_ERROR)
+    print(f"error: {message}", file=sys.stderr, flush=True)
