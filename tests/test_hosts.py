@@ -25,8 +25,8 @@ from tests.training.test_loop import CASES, STEPS, train
 ROOT = Path(__file__).resolve().parents[1]
 MOST_SECONDS = 110  # a hang ends here
 
-# In each process: `fit` on rows that note which of them are read; stops, failures, turns.
-SCRIPT = """
+# What each of two processes does.
+SETUP = """
 import json, shutil, signal, sys, time
 from pathlib import Path
 import jax, numpy as np
@@ -42,7 +42,10 @@ part = {"batch_size": 8, "part": (index, 2)}
 
 def save(name, params):
     np.savez(folder / f"{name}-{index}.npz", *map(np.asarray, jax.tree.leaves(params)))
+"""
 
+# Trains on rows that note which of them are read.
+STRAIGHT = """
 class Noted:
     def __init__(self, values):
         self.values, self.read = values, []
@@ -52,13 +55,17 @@ class Noted:
         self.read.append(rows.tolist())
         return self.values[rows]
 
-for case, (task, arrays) in list(CASES.items()):
-    noted = {name: Noted(values) for name, values in arrays.items()}
-    CASES[case] = task, noted
-    save(case, train(case, folder / case, **part))
-    for name, values in noted.items():
-        (folder / f"{case}-{name}-{index}.json").write_text(json.dumps(values.read))
+case = sys.argv[4]
+task, arrays = CASES[case]
+noted = {name: Noted(values) for name, values in arrays.items()}
+CASES[case] = task, noted
+save(case, train(case, folder / case, **part))
+for name, values in noted.items():
+    (folder / f"{name}-{index}.json").write_text(json.dumps(values.read))
+"""
 
+# A signal to one of them, a resume, a failure.
+STOPPED = """
 try:
     train("classifier", folder / "stopped", stop_at=4 if index == 1 else None, **part)
 except Stopped as stopped:
@@ -135,35 +142,53 @@ def assert_close(left, right):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+def run_script(script, folder, *arguments):
+    """Runs it in two processes of two devices each."""
+    address = free_address()
+    command = ["-c", SETUP + script]
+    running = [
+        start(i, [*command, i, address, folder, *arguments], folder, devices=2) for i in range(2)
+    ]
+    statuses, _ = finish(running, folder)
+    assert statuses == [0, 0]
+
+
+def saved(name, folder):
+    for index in range(2):
+        with np.load(folder / f"{name}-{index}.npz") as found:
+            yield list(found.values())
+
+
+@pytest.mark.hosts
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_train_as_one_and_each_reads_its_own_rows_only(case, tmp_path):
+    run_script(STRAIGHT, tmp_path, case)
+    reference = train(case, tmp_path / "one", batch_size=8)
+    for found in saved(case, tmp_path):
+        assert_close(found, reference)
+    arrays = CASES[case][1]
+    iterator = batches(arrays, batch_size=8, seed=3)
+    order = [next(iterator)["example_id"].tolist() for _ in range(STEPS)]
+    for name in arrays:
+        for index in range(2):
+            read = json.loads((tmp_path / f"{name}-{index}.json").read_text())
+            assert {len(rows) for rows in read} == {4}
+            # Some more were read ahead of the last step.
+            assert read[:STEPS] == [rows[4 * index : 4 * index + 4] for rows in order]
+
+
 @pytest.mark.hosts
 @pytest.mark.resume
-def test_two_processes_train_as_one_and_either_number_goes_on_from_their_checkpoint(tmp_path):
-    address = free_address()
-    running = [start(i, ["-c", SCRIPT, i, address, tmp_path], tmp_path, devices=2) for i in (0, 1)]
-    statuses, _ = finish(running, tmp_path)
-    assert statuses == [0, 0]
-    reference = {case: train(case, tmp_path / "one" / case, batch_size=8) for case in CASES}
-    reference["resumed"] = reference["classifier"]
-    for name, params in reference.items():
-        for index in range(2):
-            with np.load(tmp_path / f"{name}-{index}.npz") as found:
-                assert_close(list(found.values()), params)
-    one = train("classifier", tmp_path / "stopped copy", batch_size=8)
-    assert_close(one, reference["classifier"])
+def test_a_signal_to_one_stops_both_and_two_or_one_go_on_from_their_checkpoint(tmp_path):
+    run_script(STOPPED, tmp_path)
+    reference = train("classifier", tmp_path / "one", batch_size=8)
+    for found in saved("resumed", tmp_path):
+        assert_close(found, reference)
+    assert_close(train("classifier", tmp_path / "stopped copy", batch_size=8), reference)
     # One process alone wrote.
     lines = (tmp_path / "stopped" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [2, 4, 6, 8, 9]
     assert (tmp_path / "diverged" / "debug").is_dir()
-
-    for case, (_, arrays) in CASES.items():
-        iterator = batches(arrays, batch_size=8, seed=3)
-        order = [next(iterator)["example_id"].tolist() for _ in range(STEPS)]
-        for name in arrays:
-            for index in range(2):
-                read = json.loads((tmp_path / f"{case}-{name}-{index}.json").read_text())
-                assert {len(rows) for rows in read} == {4}
-                # Some more were read ahead of the last step.
-                assert read[:STEPS] == [rows[4 * index : 4 * index + 4] for rows in order]
 
 
 @pytest.mark.hosts
