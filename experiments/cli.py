@@ -34,8 +34,14 @@ def config_flag() -> flags.FlagHolder:
     )
 
 
-def launch_flags() -> "Callable[[], Launch]":
-    """Defines --parallel, --profile and --tensorboard; returns what reads them."""
+def launch_flags(*, hosts: bool = False) -> "Callable[[], Launch]":
+    """Defines the flags of how trainings are launched; returns what reads them, once.
+
+    With --distributed, that joins the other processes: nothing may ask JAX for devices before.
+
+    Args:
+        hosts: whether the command can train on several; otherwise it refuses to.
+    """
     parallel = flags.DEFINE_enum(
         "parallel", "jit", ["jit", "pmap"], "How a train step is spread over the devices."
     )
@@ -46,9 +52,27 @@ def launch_flags() -> "Callable[[], Launch]":
         "tensorboard", False, "Write metrics to tensorboard/ too; needs the extra 'tensorboard'."
     )
 
+    distributed = flags.DEFINE_bool(
+        "distributed",
+        False,
+        "Train as one of several processes, which all run this command. JAX asks Slurm, Open MPI or"
+        " the TPU pod which; elsewhere give the next three too.",
+    )
+    coordinator = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0.")
+    count = flags.DEFINE_integer("process_count", None, "How many processes there are.")
+    number = flags.DEFINE_integer("process_id", None, "Which one this is, from 0 on.")
+
     def launch() -> "Launch":
         from jxr.training.launch import Launch
 
+        if distributed.value:
+            if not hosts:
+                raise UserError("--distributed: this command runs on one host: leave it out")
+            if parallel.value == "pmap":
+                raise UserError("--distributed trains by --parallel=jit only: leave out pmap")
+            _join(coordinator.value, count.value, number.value)
+        elif coordinator.present or count.present or number.present:
+            raise UserError("--coordinator, --process_count, --process_id: add --distributed")
         return Launch(cast(Any, parallel.value), profile.value, tensorboard.value)
 
     return launch
@@ -62,6 +86,14 @@ def part_flag() -> flags.FlagHolder:
         ["validation", "test"],
         "Which images; test is for recipes that are finished.",
     )
+
+
+def say(text: str) -> None:
+    """Prints a line, of several processes the first one only."""
+    import jax
+
+    if jax.process_index() == 0:
+        print(text)
 
 
 def run(main: Callable[[], None], *, workdir: bool = True) -> None:
@@ -95,6 +127,24 @@ def folders() -> tuple[Path, Path]:
     return Path(WORKDIR.value).expanduser(), Path(CACHE.value).expanduser()
 
 
+def _join(coordinator: str | None, process_count: int | None, process_id: int | None) -> None:
+    """Joins the other processes; only the first one goes on telling what it does."""
+    import jax
+
+    # JAX's own handler would swallow SIGTERM: the training loop has one, all else just ends.
+    jax.config.update("jax_enable_preemption_service", False)
+    try:
+        jax.distributed.initialize(
+            coordinator, process_count, process_id, shutdown_timeout_seconds=60
+        )
+    except ValueError as error:
+        raise UserError(
+            f"--distributed: {error} Give --coordinator=HOST:PORT, --process_count and --process_id"
+        ) from error
+    if jax.process_index() > 0:
+        logging.set_verbosity(logging.WARNING)
+
+
 def _is_worth_a_line(record: LogRecord) -> bool:
     """Keeps the project's own lines, and of the libraries only warnings and worse."""
     path = Path(record.pathname)  # an environment may lie in the project's own folder
@@ -114,19 +164,26 @@ def _parse_flags(arguments: list[str]) -> list[str]:
 
 def _guarded(main: Callable[[], None]) -> None:
     from jxr.training.loop import Stopped
+    from jxr.training.processes import leave
 
     try:
         main()
     except UserError as error:
-        _fail(error)
+        _tell(error)
+        leave(USER_ERROR)
+        sys.exit(USER_ERROR)
     except Stopped as stopped:
         logging.info("%s", stopped)
         sys.exit(128 + stopped.signum)  # what a shell reports for a process that a signal ended
 
 
 def _fail(error: Exception) -> NoReturn:
+    _tell(error)
+    sys.exit(USER_ERROR)
+
+
+def _tell(error: Exception) -> None:
     # A KeyError's own text is the repr of its message.
     text = error.args[0] if isinstance(error, KeyError) else error
     message = " ".join(str(text).split())
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(USER_ERROR)
+    print(f"error: {message}", file=sys.stderr, flush=True)

@@ -5,7 +5,7 @@ from absl import flags
 from experiments import cli
 
 CONFIG = cli.config_flag()
-LAUNCH = cli.launch_flags()
+LAUNCH = cli.launch_flags(hosts=True)
 flags.adopt_module_key_flags(cli)
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     config = cli.config_of(ClassifierRun, CONFIG)
     workdir, cache = cli.folders()
     train_classifier(config, workdir, cache, LAUNCH())
-    print(f"trained; scores by: python -m experiments.evaluate --workdir={workdir}")
+    cli.say(f"trained; scores by: python -m experiments.evaluate --workdir={workdir}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from absl import flags
 from experiments import cli
 
 CONFIG = cli.config_flag()
-LAUNCH = cli.launch_flags()
+LAUNCH = cli.launch_flags(hosts=True)
 flags.adopt_module_key_flags(cli)
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     config = cli.config_of(WienerNetRun, CONFIG)
     workdir, cache = cli.folders()
     train_wiener_net(config, workdir, cache, LAUNCH())
-    print(
+    cli.say(
         f"trained; weights by: python -m experiments.export_restorer --workdir={workdir}"
         f" --output={workdir / 'restorer.safetensors'}"
     )

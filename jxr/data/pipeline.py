@@ -29,6 +29,7 @@ def batches(
     epochs: int | None = None,
     shuffle: bool = True,
     rows: Int[np.ndarray, " rows"] | None = None,
+    part: tuple[int, int] = (0, 1),
 ) -> grain.DatasetIterator[Batch]:
     """Batches for training. Every example comes once an epoch, in another order each time.
 
@@ -44,14 +45,19 @@ def batches(
         epochs: after how many to stop; the last batch may then be smaller. None: never.
         shuffle: False keeps the order.
         rows: which examples to use, all if None; so that several tasks can share one big array.
+        part: (index, count): of each batch only this one of so many parts is read and returned, for
+            as many processes. Batches and states are those of one process.
 
     Returns:
         A Grain iterator over dicts: each array's rows, and 'example_id' (int32), the row in it.
     """
     rows = checked_rows(arrays, rows, batch_size)
+    index, count = part
+    if not 0 <= index < count:
+        raise ValueError(f"part must be (index, count) with 0 <= index < count, not {part}")
 
     def gather(positions: np.ndarray) -> Batch:
-        return take(arrays, rows[positions])
+        return take(arrays, rows[np.array_split(positions, count)[index]])
 
     # Only indices pass through Grain; the rows are copied once, straight into their batch.
     dataset = grain.MapDataset.range(len(rows))

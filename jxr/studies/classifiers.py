@@ -26,6 +26,7 @@ from jxr.studies.restorers import in_batches, setting_of
 from jxr.training.checkpoints import load_params
 from jxr.training.launch import PLAIN, Launch
 from jxr.training.loop import fit
+from jxr.training.processes import this_part
 from jxr.training.tasks import build_head, classifier_task
 
 
@@ -56,6 +57,7 @@ def train_head(
         rows=chosen.rows,
         batch_size=config.schedule.batch_size,
         seed=seed,
+        part=this_part(),
     )
     return fit(
         classifier_task(config, features.shape[1]),

@@ -21,6 +21,7 @@ from jxr.data import (
 )
 from jxr.data.tfds_reader import is_prepared, tfds_set
 from jxr.errors import UserError
+from jxr.training.processes import first_process_first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,9 +95,10 @@ def load_dataset(config: DataConfig, cache: Path) -> Dataset:
         logging.warning("%s", note)
     train, validation, test = split_parts(records, config)
     logging.info("images: %d train, %d validation, %d test", len(train), len(validation), len(test))
-    pixels = load_images(
-        images, size=config.size, resize=config.resize, cache=cache, progress=log_progress
-    )
+    with first_process_first():
+        pixels = load_images(
+            images, size=config.size, resize=config.resize, cache=cache, progress=log_progress
+        )
     row = {record.path: number for number, record in enumerate(records)}
     return Dataset(
         records=records,

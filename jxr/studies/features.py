@@ -27,6 +27,7 @@ from jxr.models.vgg16 import Convention, blocks, extract, graphdef
 from jxr.models.vgg16_weights import fetch, fingerprint, load_vgg16_weights, random_weights
 from jxr.studies.dataset import Dataset
 from jxr.studies.workdir import write_json
+from jxr.training.processes import first_process_first
 from jxr.training.tasks import blurred_images
 
 VERSION = 1  # raised when the features of the same images change
@@ -58,7 +59,9 @@ def load_backbone(config: WeightsConfig) -> Backbone:
     if config.kind == "random":
         params = random_weights(jax.random.key(config.seed))
         return Backbone(graphdef(), params, fingerprint(params), "caffe")
-    weights = load_vgg16_weights(Path(config.path).expanduser() if config.path else fetch())
+    with first_process_first():
+        path = Path(config.path).expanduser() if config.path else fetch()
+    weights = load_vgg16_weights(path)
     return Backbone(graphdef(), weights.params, weights.fingerprint, weights.convention)
 
 
@@ -101,11 +104,12 @@ def cached_features(
         source["dtype"] = "float16"
     text = json.dumps(source, sort_keys=True)
     path = cache / f"features-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npy"
-    if not path.exists():
-        with exclusive(path.with_suffix(".lock"), title):
-            if not path.exists():
-                extract_to(path, backbone, images, title, transform, half)
-                write_json(path.with_suffix(".json"), source)
+    with first_process_first():
+        if not path.exists():
+            with exclusive(path.with_suffix(".lock"), title):
+                if not path.exists():
+                    extract_to(path, backbone, images, title, transform, half)
+                    write_json(path.with_suffix(".json"), source)
     return np.load(path, mmap_mode="r")
 
 
@@ -119,7 +123,9 @@ def exclusive(path: Path, title: str) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Processes of one training wait for each other, those of two are told.
+            alone = jax.process_count() == 1
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if alone else 0))
             yield
     except BlockingIOError as error:
         raise UserError(

@@ -23,6 +23,7 @@ from jxr.studies.dataset import Dataset
 from jxr.training.checkpoints import load_params
 from jxr.training.launch import PLAIN, Launch
 from jxr.training.loop import fit
+from jxr.training.processes import this_part
 from jxr.training.tasks import blurred_images, build_unet, restorer_task
 
 BATCH = 16
@@ -73,6 +74,7 @@ def train_unet(
         rows=dataset.train,
         batch_size=schedule.batch_size,
         seed=run.seed,
+        part=this_part(),
     )
     return fit(
         restorer_task(run.unet, run.blur),
@@ -168,7 +170,7 @@ def spread(rows: Int[np.ndarray, " n"], most: int) -> Int[np.ndarray, " some"]:
 @contextmanager
 def host_float64() -> Iterator[None]:
     """Computes in float64 on the CPU: accelerators have no float64 transforms, or slow ones."""
-    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
+    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
         yield
 
 

@@ -27,6 +27,7 @@ from jxr.studies.workdir import claim, read_run
 from jxr.training.checkpoints import load_params
 from jxr.training.launch import PLAIN, Launch
 from jxr.training.loop import fit
+from jxr.training.processes import this_part
 from jxr.training.wiener_net_task import build_wiener_net, wiener_net_task
 
 
@@ -55,6 +56,7 @@ def train_wiener_net(run: WienerNetRun, workdir: Path, cache: Path, launch: Laun
             rows=dataset.train,
             batch_size=schedule.batch_size,
             seed=run.seed,
+            part=this_part(),
         ),
         schedule=schedule,
         steps=schedule.epochs * len(dataset.train) // schedule.batch_size,

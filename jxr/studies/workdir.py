@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jax
 from absl import logging
 
 from jxr.errors import UserError
 from jxr.provenance import git_commit, provenance
+from jxr.training.processes import first_process_first
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -23,6 +25,7 @@ def write_json(path: Path, values: Any) -> None:
     os.replace(temporary, path)
 
 
+@first_process_first()
 def claim(workdir: Path, config: Any, **fingerprints: str) -> None:
     """Makes the run directory and notes its config and data, or checks that they are as before.
 
@@ -35,7 +38,7 @@ def claim(workdir: Path, config: Any, **fingerprints: str) -> None:
 
     Raises:
         UserError: the directory belongs to another config or other data (the keys are named), or
-            cannot be written.
+            cannot be written, or is not the one of process 0, which alone writes.
     """
     wanted = json.loads(json.dumps({**dataclasses.asdict(config), "fingerprints": fingerprints}))
     path = workdir / "config.json"
@@ -52,7 +55,12 @@ def claim(workdir: Path, config: Any, **fingerprints: str) -> None:
                     f"{workdir} was made with other values of {', '.join(differing)}: use those,"
                     " or give another --workdir"
                 )
-        write_json(path, wanted)
+        if jax.process_index() == 0:
+            write_json(path, wanted)
+        elif not path.exists():
+            raise UserError(
+                f"{workdir}: process 0's run is not here: give a --workdir that all processes share"
+            )
     except OSError as error:
         raise UserError(f"{workdir}: cannot write here ({error.strerror})") from error
 

@@ -1,6 +1,7 @@
 """Checkpoints by Orbax: parameters, optimiser and the data iterator's position, saved as one.
 
-All of Orbax that the project uses stands in this file.
+All of Orbax that the project uses stands in this file, but for a barrier in `processes.py`. Several
+processes write one checkpoint, into a folder that they share.
 """
 
 from pathlib import Path
@@ -122,7 +123,7 @@ def load_params(directory: Path, template: Params) -> Params:
     """
     if not directory.is_dir():
         raise UserError(f"{directory}: no checkpoints here: train first, or name another directory")
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     placed = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), template
     )

@@ -5,6 +5,7 @@ before the fetch so that the saved iterator position is the one that the next up
 this is what makes a resumed run equal to an uninterrupted one, bit for bit.
 """
 
+import os
 import shutil
 import signal
 import sys
@@ -26,7 +27,8 @@ from jxr.training.checkpoints import Checkpoints
 from jxr.training.launch import PLAIN, Launch
 from jxr.training.metrics import MetricsLog, NotFinite
 from jxr.training.observe import Trace, compile_step, memory_explained
-from jxr.training.parallel import Program, data_parallel
+from jxr.training.parallel import Program, data_parallel, on_first_device
+from jxr.training.processes import agreed
 from jxr.training.step import Task, TrainState
 
 
@@ -75,7 +77,7 @@ def fit(
         schedule: Batch size, learning rate, and how often to log and save.
         steps: Updates in all, those before a resume included.
         seed: Of the initial weights, dropout and noise.
-        directory: Gets `checkpoints/` and `metrics.jsonl`.
+        directory: Gets `checkpoints/` and `metrics.jsonl`; several processes share it.
         title: Names the run in the progress display.
         launch: How it is launched.
 
@@ -85,7 +87,8 @@ def fit(
     Raises:
         UserError: the batch does not divide by the devices; the checkpoint is of another model;
             the loss or the gradients stopped being finite; the device's memory does not suffice.
-        Stopped: SIGTERM or SIGINT came; the state is saved.
+        Stopped: SIGTERM or SIGINT came; the state is saved. Of several processes one signal to one
+            of them stops all, when the next line is logged.
     """
     if schedule.batch_size % jax.device_count():
         raise UserError(
@@ -127,6 +130,7 @@ def run(
             " schedule.epochs"
         )
     directory.mkdir(parents=True, exist_ok=True)
+    first, alone = jax.process_index() == 0, jax.process_count() == 1
     stop = _StopRequest()
     # The signals stay caught until the last save is on disk.
     with stop, Checkpoints(directory / "checkpoints") as checkpoints:
@@ -135,24 +139,26 @@ def run(
             logging.info("%s: resumed at step %d of %d", title, start, steps)
         state = program.put_state(plain)
         del plain
-        quiet = not sys.stderr.isatty()
+        quiet = not (sys.stderr.isatty() and first)
         with (
             MetricsLog(
-                directory / "metrics.jsonl",
+                directory / "metrics.jsonl" if first else Path(os.devnull),
                 start,
                 steps,
                 title,
                 batch_size=schedule.batch_size * max(1, len(members)),
                 members=members,
-                tensorboard=directory / "tensorboard" if launch.tensorboard else None,
+                tensorboard=directory / "tensorboard" if launch.tensorboard and first else None,
             ) as metrics,
-            Trace(directory / "profile" if launch.profile else None, start) as trace,
+            Trace(directory / "profile" if launch.profile and first else None, start) as trace,
             memory_explained(title),
             tqdm(total=steps, initial=start, desc=title, unit="step", disable=quiet) as bar,
         ):
             update = None
             for step in range(start, steps + 1):
-                stopping = stop.requested  # read once: a signal may come at any moment
+                stopping = 0
+                if alone or step % schedule.log_every == 0:  # processes agree: they stop together
+                    stopping = agreed(stop.requested)  # once: a signal may come at any moment
                 due = step > start and step % schedule.checkpoint_every == 0
                 try:
                     if due or stopping or step == steps:
@@ -179,9 +185,9 @@ def run(
                 state, measured = update(state, batch, program.key)
                 metrics.add(measured)
                 bar.update()
-    if stop.requested:  # during the last save
-        raise Stopped(f"{title}: finished and saved; run again to go on", stop.requested)
-    return jax.device_put(program.get_state(state), jax.devices()[0])
+    if stopping := agreed(stop.requested):  # during the last save
+        raise Stopped(f"{title}: finished and saved; run again to go on", stopping)
+    return on_first_device(program.get_state(state))
 
 
 def _start(program: Program, checkpoints: Checkpoints, batches: Batches) -> tuple[int, TrainState]:
@@ -201,7 +207,8 @@ def _start(program: Program, checkpoints: Checkpoints, batches: Batches) -> tupl
 def save_debug_state(directory: Path, state: TrainState, step: int) -> Path:
     """Saves the state before a bad step as a checkpoint of its own; returns where."""
     folder = directory / "debug"
-    shutil.rmtree(folder, ignore_errors=True)
+    if jax.process_index() == 0:
+        shutil.rmtree(folder, ignore_errors=True)
     with Checkpoints(folder) as checkpoints:
         checkpoints.save(step, state, {"bad_step": step})
     return folder

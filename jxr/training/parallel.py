@@ -2,7 +2,7 @@
 
 Both compute the mean over the whole batch, and randomness follows the example (`jxr.rng`), so the
 result is the same, to rounding, on any number of devices and either way. jit is the default: JAX
-keeps pmap for older code only.
+keeps pmap for older code only. By jit, the devices may be those of several processes.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +30,8 @@ class Program(NamedTuple):
         key: Of everything random in a step.
         put_state: plain state -> state as `step` takes it.
         get_state: state as `step` returns it -> plain state.
-        put_batch: batch on the host, its size a multiple of the devices -> batch for `step`.
+        put_batch: batch on the host, its size a multiple of the devices -> batch for `step`. Of
+            several processes each gives its part.
         step: Compiled when it is first called: (state, batch, key) -> (next state, metrics); the
             state given is used up.
     """
@@ -50,11 +51,15 @@ def data_parallel(
     """Returns the training of one model, each batch spread over all devices."""
     mesh = Mesh(np.array(jax.devices()), (AXIS,))
     replicated = NamedSharding(mesh, PartitionSpec())
-    key = jax.random.key(seed)
+
+    def key(name: str) -> Key[Array, ""]:
+        return rng.stream(jax.random.key(seed), name)
+
     common: dict[str, Any] = {
         "sharding": replicated,
-        "init": lambda: init_state(task, optimizer, rng.stream(key, "init")),
-        "key": jax.device_put(rng.stream(key, "train"), replicated),
+        "init": lambda: init_state(task, optimizer, key("init")),
+        # By jit, for device_put reaches the devices of this process only.
+        "key": jax.jit(lambda: key("train"), out_shardings=replicated)(),
     }
     if parallel == "pmap":
         return Program(**common, **by_pmap(task, optimizer, mesh.size, replicated))
@@ -63,7 +68,7 @@ def data_parallel(
         **common,
         put_state=lambda state: state,
         get_state=lambda state: state,
-        put_batch=lambda batch: jax.device_put(dict(batch), by_example),
+        put_batch=lambda batch: jax.make_array_from_process_local_data(by_example, dict(batch)),
         step=jax.jit(make_train_step(task, optimizer), donate_argnums=0, out_shardings=replicated),
     )
 
@@ -95,3 +100,14 @@ def by_pmap(
         "put_batch": lambda batch: {name: shards(array) for name, array in batch.items()},
         "step": step,
     }
+
+
+def on_first_device(state: Any) -> Any:
+    """Returns a plain state on the first device of this process, which has a copy of all of it."""
+    here = jax.local_devices()[0]
+    return jax.tree.map(
+        lambda leaf: jax.device_put(
+            leaf if leaf.is_fully_addressable else leaf.addressable_data(0), here
+        ),
+        state,
+    )

@@ -102,6 +102,44 @@ def test_rows_choose_examples_and_keep_their_ids(arrays):
     np.testing.assert_array_equal(ordered, [rows])
 
 
+class Recorded:
+    """Rows that remember which of them were read."""
+
+    def __init__(self, values):
+        self.values, self.read = values, set()
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, rows):
+        self.read |= set(rows.tolist())
+        return self.values[rows]
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_parts_together_are_the_batches_and_each_reads_its_own_rows_only(arrays, count):
+    whole = batches(arrays, batch_size=8, seed=3, epochs=1)
+    images = [Recorded(arrays["image"]) for _ in range(count)]
+    parts = [
+        batches({"image": images[i]}, batch_size=8, seed=3, epochs=1, part=(i, count))
+        for i in range(count)
+    ]
+    for batch in whole:  # the last one has two examples: some parts of it are empty
+        shares = [next(part) for part in parts]
+        for name in ("image", "example_id"):
+            joined = np.concatenate([share[name] for share in shares])
+            np.testing.assert_array_equal(joined, batch[name])
+        # One state serves any number of processes.
+        assert all(part.get_state() == whole.get_state() for part in parts)
+    rows = [recorded.read for recorded in images]
+    assert sum(map(len, rows)) == len(set.union(*rows)) == N
+
+
+def test_a_part_that_there_is_not(arrays):
+    with pytest.raises(ValueError, match=r"0 <= index < count, not \(2, 2\)"):
+        batches(arrays, batch_size=8, seed=3, part=(2, 2))
+
+
 @pytest.mark.parametrize("batch_size", [1, 8, 25, 50, 64])
 def test_evaluation_counts_every_example_once(arrays, batch_size):
     result = list(eval_batches(arrays, batch_size=batch_size))

@@ -62,6 +62,7 @@ def train(
     learning_rate=1e-2,
     batch_size=4,
     parallel="jit",
+    part=(0, 1),
 ):
     task, arrays = CASES[case]
     schedule = ScheduleConfig(
@@ -71,7 +72,7 @@ def train(
         log_every=2,
         checkpoint_every=4,
     )
-    iterator = batches(arrays, batch_size=batch_size, seed=seed)
+    iterator = batches(arrays, batch_size=batch_size, seed=seed, part=part)
     if stop_at is not None:
         iterator = StopAt(iterator, stop_at)
     return fit(

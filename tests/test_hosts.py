@@ -1,0 +1,309 @@
+"""Two processes joined by `jax.distributed` over loopback train what one process trains."""
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from jxr.data import batches
+from jxr.studies.classifiers import load_head
+from jxr.studies.runs import train_classifier
+from ml_collections_configs import classifier
+from tests.test_experiments import TINY, call, the_error
+from tests.tiny import tiny
+from tests.training.test_loop import CASES, STEPS, train
+
+ROOT = Path(__file__).resolve().parents[1]
+MOST_SECONDS = 110  # a hang ends here
+
+# What each of two processes does.
+SETUP = """
+import json, shutil, signal, sys, time
+from pathlib import Path
+import jax, numpy as np
+index, folder = int(sys.argv[1]), Path(sys.argv[3])
+jax.distributed.initialize(sys.argv[2], 2, index)
+from jxr.errors import UserError
+from jxr.training.loop import Stopped
+from jxr.training.processes import first_process_first
+from tests.training.test_loop import CASES, train
+
+assert (jax.process_count(), jax.local_device_count()) == (2, 2)
+part = {"batch_size": 8, "part": (index, 2)}
+
+def save(name, params):
+    np.savez(folder / f"{name}-{index}.npz", *map(np.asarray, jax.tree.leaves(params)))
+"""
+
+# Trains on rows that note which of them are read.
+STRAIGHT = """
+class Noted:
+    def __init__(self, values):
+        self.values, self.read = values, []
+    def __len__(self):
+        return len(self.values)
+    def __getitem__(self, rows):
+        self.read.append(rows.tolist())
+        return self.values[rows]
+
+case = sys.argv[4]
+task, arrays = CASES[case]
+noted = {name: Noted(values) for name, values in arrays.items()}
+CASES[case] = task, noted
+save(case, train(case, folder / case, **part))
+for name, values in noted.items():
+    (folder / f"{name}-{index}.json").write_text(json.dumps(values.read))
+"""
+
+# A signal to one of them, a resume, a failure.
+STOPPED = """
+try:
+    train("classifier", folder / "stopped", stop_at=4 if index == 1 else None, **part)
+except Stopped as stopped:
+    assert "stopped at step 6 of 9" in str(stopped), stopped  # the next line that is logged
+    assert stopped.signum == signal.SIGTERM
+else:
+    raise AssertionError("it was not stopped")
+with first_process_first():
+    if index == 0:
+        assert not (folder / "stopped copy").exists()
+        shutil.copytree(folder / "stopped", folder / "stopped copy")
+        time.sleep(1)
+    assert (folder / "stopped copy" / "metrics.jsonl").exists()
+save("resumed", train("classifier", folder / "stopped", **part))
+
+try:
+    train("classifier", folder / "diverged", learning_rate=1e38, **part)
+except UserError as error:
+    assert "the state before is in" in str(error), error
+else:
+    raise AssertionError("it did not diverge")
+"""
+
+
+def start(index, command, folder, devices=1):
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+    with (folder / f"log{index}").open("w") as log:
+        return subprocess.Popen(
+            [sys.executable, *map(str, command)], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+
+
+def start_command(folder, experiment, *arguments, own=((), ())):
+    """Starts a command in two processes; `own` are the arguments of each."""
+    address = free_address()
+    common = ["-m", f"experiments.{experiment}", *arguments, "--distributed", "--process_count=2"]
+    return [
+        start(i, [*common, f"--coordinator={address}", f"--process_id={i}", *own[i]], folder)
+        for i in range(2)
+    ]
+
+
+def finish(running, folder):
+    """Returns exit statuses and what was said."""
+    try:
+        until = time.monotonic() + MOST_SECONDS
+        statuses = [process.wait(until - time.monotonic()) for process in running]
+    finally:
+        end(running)
+        said = logs(folder)
+        print(*said)  # pytest shows it if the test fails
+    return statuses, said
+
+
+def end(running):
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def logs(folder):
+    return [(folder / f"log{index}").read_text() for index in range(2)]
+
+
+def free_address():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def assert_close(left, right):
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def run_script(script, folder, *arguments):
+    """Runs it in two processes of two devices each."""
+    address = free_address()
+    command = ["-c", SETUP + script]
+    running = [
+        start(i, [*command, i, address, folder, *arguments], folder, devices=2) for i in range(2)
+    ]
+    statuses, _ = finish(running, folder)
+    assert statuses == [0, 0]
+
+
+def saved(name, folder):
+    for index in range(2):
+        with np.load(folder / f"{name}-{index}.npz") as found:
+            yield list(found.values())
+
+
+@pytest.mark.hosts
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_train_as_one_and_each_reads_its_own_rows_only(case, tmp_path):
+    run_script(STRAIGHT, tmp_path, case)
+    reference = train(case, tmp_path / "one", batch_size=8)
+    for found in saved(case, tmp_path):
+        assert_close(found, reference)
+    arrays = CASES[case][1]
+    iterator = batches(arrays, batch_size=8, seed=3)
+    order = [next(iterator)["example_id"].tolist() for _ in range(STEPS)]
+    for name in arrays:
+        for index in range(2):
+            read = json.loads((tmp_path / f"{name}-{index}.json").read_text())
+            assert {len(rows) for rows in read} == {4}
+            # Some more were read ahead of the last step.
+            assert read[:STEPS] == [rows[4 * index : 4 * index + 4] for rows in order]
+
+
+@pytest.mark.hosts
+@pytest.mark.resume
+def test_a_signal_to_one_stops_both_and_two_or_one_go_on_from_their_checkpoint(tmp_path):
+    run_script(STOPPED, tmp_path)
+    reference = train("classifier", tmp_path / "one", batch_size=8)
+    for found in saved("resumed", tmp_path):
+        assert_close(found, reference)
+    assert_close(train("classifier", tmp_path / "stopped copy", batch_size=8), reference)
+    # One process alone wrote.
+    lines = (tmp_path / "stopped" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [2, 4, 6, 8, 9]
+    assert (tmp_path / "diverged" / "debug").is_dir()
+
+
+@pytest.mark.hosts
+def test_a_command_in_two_processes_makes_one_run_with_features_computed_once(
+    tiny_images, tmp_path
+):
+    name = "normal_vs_pneumonia-blurred"
+    run = tiny(classifier.RUNS[name], tiny_images)
+    train_classifier(run, tmp_path / "one", tmp_path / "cache")
+    schedule = dataclasses.asdict(run.head.schedule)
+    running = start_command(
+        tmp_path,
+        "train_classifier",
+        f"--config=ml_collections_configs/classifier.py:{name}",
+        f"--workdir={tmp_path / 'two'}",
+        f"--cache={tmp_path / 'cold cache'}",
+        f"--config.data.path={tiny_images}",
+        f"--config.data.size={run.data.size}",
+        f"--config.data.validation_fraction={run.data.validation_fraction}",
+        "--config.weights.kind=random",
+        f"--config.head.hidden={run.head.hidden}",
+        *(f"--config.head.schedule.{key}={value}" for key, value in schedule.items()),
+    )
+    statuses, said = finish(running, tmp_path)
+    assert statuses == [0, 0]
+    assert_close(*(load_head(run.head, 512, tmp_path / place) for place in ("one", "two")))
+    configs = [
+        json.loads((tmp_path / place / "config.json").read_text()) for place in ("one", "two")
+    ]
+    assert configs[0] == configs[1]
+    assert len(list((tmp_path / "cold cache").glob("features-*.npy"))) == 1
+    assert ["trained; scores by" in text for text in said] == [True, False]
+    assert ["step 2 of" in text for text in said] == [True, False]
+
+
+def restorer_command(images, folder, *arguments, **own):
+    return start_command(
+        folder,
+        "train_restorer",
+        "--config=ml_collections_configs/restorer.py:cpu",
+        f"--config.data.path={images}",
+        f"--cache={folder / 'cache'}",
+        *TINY,
+        *arguments,
+        **own,
+    )
+
+
+@pytest.mark.hosts
+def test_sigterm_to_one_process_stops_both_with_its_status(tiny_images, tmp_path):
+    more = ("--config.unet.schedule.epochs=10000", "--config.unet.schedule.log_every=2")
+    running = restorer_command(tiny_images, tmp_path, f"--workdir={tmp_path / 'run'}", *more)
+    until = time.monotonic() + MOST_SECONDS
+    while "step 4 of" not in logs(tmp_path)[0]:
+        if time.monotonic() > until or any(process.poll() is not None for process in running):
+            break
+        time.sleep(0.1)
+    running[1].send_signal(signal.SIGTERM)
+    statuses, said = finish(running, tmp_path)
+    assert statuses == [128 + signal.SIGTERM] * 2
+    assert "saved; run again to go on" in said[0]
+    (checkpoint,) = (path for path in (tmp_path / "run" / "checkpoints").iterdir() if path.is_dir())
+    assert f"stopped at step {checkpoint.name} of" in said[0]
+
+
+@pytest.mark.hosts
+def test_a_run_directory_that_is_not_shared_ends_all_processes(tiny_images, tmp_path):
+    own = [[f"--workdir={tmp_path / name}"] for name in ("here", "there")]
+    running = restorer_command(tiny_images, tmp_path, own=own)
+    try:
+        assert running[1].wait(MOST_SECONDS) == 2
+    finally:
+        end(running)
+    said = logs(tmp_path)
+    (line,) = (line for line in said[1].splitlines() if line.startswith("error: "))
+    assert f"{tmp_path / 'there'}: process 0's run is not here" in line
+    assert "Traceback" not in said[1]
+
+
+@pytest.mark.hosts
+def test_a_mistake_that_all_processes_see_is_one_line_of_each(tmp_path):
+    running = restorer_command(tmp_path / "none", tmp_path, f"--workdir={tmp_path / 'run'}")
+    statuses, said = finish(running, tmp_path)
+    assert statuses == [2, 2]
+    for text in said:
+        (line,) = (line for line in text.splitlines() if line.startswith("error: "))
+        assert str(tmp_path / "none") in line
+        assert "Traceback" not in text
+
+
+@pytest.mark.hosts
+@pytest.mark.parametrize(
+    ("command", "config", "arguments", "message"),
+    [
+        ("reproduce", "reproduce.py:demo", ["--distributed"], "runs on one host"),
+        ("classification", "classification.py:kermany", ["--distributed"], "runs on one host"),
+        ("train_restorer", "restorer.py:cpu", ["--distributed", "--parallel=pmap"], "jit only"),
+        ("train_restorer", "restorer.py:cpu", ["--process_id=1"], "add --distributed"),
+        (
+            "train_restorer",
+            "restorer.py:cpu",
+            ["--distributed", "--coordinator=127.0.0.1:1"],
+            "Give --coordinator",
+        ),
+    ],
+)
+def test_what_several_processes_cannot_do_is_one_line(
+    command, config, arguments, message, tmp_path
+):
+    finished = call(
+        command,
+        f"--config=ml_collections_configs/{config}",
+        f"--workdir={tmp_path / 'run'}",
+        f"--cache={tmp_path / 'cache'}",
+        *arguments,
+    )
+    assert message in the_error(finished)
+    assert not (tmp_path / "run").exists()
