@@ -5,13 +5,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from absl import logging
 
 from jxr.errors import UserError
+from jxr.files import training_lock
 from jxr.provenance import git_commit, provenance
 
 
@@ -23,7 +24,11 @@ def write_json(path: Path, values: Any) -> None:
     os.replace(temporary, path)
 
 
-def claim(workdir: Path, config: Any, **fingerprints: str) -> None:
+# What a run learnt from: other images, or others of them held back, would make its scores untrue.
+LEARNT_FROM = ("data.", "fingerprints.")
+
+
+def claim(workdir: Path, config: Any, accept_changes: bool = False, /, **fingerprints: str) -> None:
     """Makes the run directory and notes its config and data, or checks that they are as before.
 
     Where the images and weights lie may change between calls, what they are may not.
@@ -31,6 +36,8 @@ def claim(workdir: Path, config: Any, **fingerprints: str) -> None:
     Args:
         workdir: The run directory.
         config: A run's config dataclass.
+        accept_changes: Whether the config may differ but for `data` and the fingerprints; the
+            changes are logged, and the new config is noted.
         **fingerprints: For example `data` and `weights`.
 
     Raises:
@@ -39,6 +46,7 @@ def claim(workdir: Path, config: Any, **fingerprints: str) -> None:
     """
     wanted = json.loads(json.dumps({**dataclasses.asdict(config), "fingerprints": fingerprints}))
     path = workdir / "config.json"
+    differing = []
     try:
         if path.exists():
             old, new = flat(json.loads(path.read_text())), flat(wanted)
@@ -47,12 +55,20 @@ def claim(workdir: Path, config: Any, **fingerprints: str) -> None:
                 for key in sorted(old | new)
                 if old.get(key) != new.get(key) and not key.endswith(".path")
             ]
-            if differing:
+            fixed = [key for key in differing if key.startswith(LEARNT_FROM)]
+            if differing and (fixed or not accept_changes):
+                kept = f"; {', '.join(fixed)} cannot be changed" if accept_changes else ""
                 raise UserError(
                     f"{workdir} was made with other values of {', '.join(differing)}: use those,"
-                    " or give another --workdir"
+                    f" or give another --workdir{kept}"
                 )
-        write_json(path, wanted)
+            for key in differing:
+                logging.warning(
+                    "%s: %s is %r now, was %r", workdir, key, new.get(key), old.get(key)
+                )
+        # Not while a run is training there by the old config.
+        with training_lock(workdir) if differing else nullcontext():
+            write_json(path, wanted)
     except OSError as error:
         raise UserError(f"{workdir}: cannot write here ({error.strerror})") from error
 
