@@ -1,6 +1,7 @@
 """Every training of every config: stopped three ways and resumed, the same bits as straight on."""
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from ml_collections_configs import classification, classifier, reproduce, restor
 from tests.tiny import tiny
 
 TASK = "normal_vs_pneumonia"
+backbone_of = functools.cache(load_backbone)  # drawing 15 million kernels takes longer than a run
 
 
 def train_report_unet(config, folder, cache):
@@ -31,7 +33,7 @@ def train_report_unet(config, folder, cache):
 
 def train_report_head(config, folder, cache):
     dataset = load_dataset(config.data, cache)
-    backbone = load_backbone(config.weights)
+    backbone = backbone_of(config.weights)
     chosen = examples(binary_task(TASK, dataset.records), dataset.records, dataset.train)
     features = dataset_features(backbone, dataset, cache, resize="bicubic", blur=None, seed=0)
     train_head(config.head, features, chosen, seed=config.seeds[0], directory=folder, title="head")
@@ -39,7 +41,7 @@ def train_report_head(config, folder, cache):
 
 def train_one_recipe(train):
     def trained(config, folder, cache):
-        dataset, backbone = load_dataset(config.data, cache), load_backbone(config.weights)
+        dataset, backbone = load_dataset(config.data, cache), backbone_of(config.weights)
         train(Inputs(config, dataset, backbone, folder, cache), "blurred", PLAIN)
 
     return trained
@@ -120,6 +122,7 @@ def cache(tmp_path_factory):
 def test_stopped_thrice_and_resumed_equals_straight_on(
     name, tiny_images, cache, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr("jxr.studies.runs.load_backbone", backbone_of)
     config, train = TRAININGS[name]
     config = tiny(config, tiny_images)
     if hasattr(config, "tuned"):
