@@ -96,6 +96,16 @@ def say(text: str) -> None:
         print(text)
 
 
+def changes_flag() -> flags.FlagHolder:
+    """Defines --accept_changes, of the commands that train one model."""
+    return flags.DEFINE_bool(
+        "accept_changes",
+        False,
+        "Go on with a run under a config that has changed, for example by more epochs; the changes"
+        " are logged. Other images or kernels are refused all the same.",
+    )
+
+
 def run(main: Callable[[], None], *, workdir: bool = True) -> None:
     """Parses the flags and calls `main`; a user's mistake becomes one line and exit status 2.
 

@@ -6,6 +6,7 @@ from experiments import cli
 
 CONFIG = cli.config_flag()
 LAUNCH = cli.launch_flags(hosts=True)
+ACCEPT_CHANGES = cli.changes_flag()
 flags.adopt_module_key_flags(cli)
 
 
@@ -16,7 +17,7 @@ def main() -> None:
 
     config = cli.config_of(RestorerRun, CONFIG)
     workdir, cache = cli.folders()
-    train_restorer(config, workdir, cache, LAUNCH())
+    train_restorer(config, workdir, cache, LAUNCH(), accept_changes=ACCEPT_CHANGES.value)
     cli.say(f"trained; scores by: python -m experiments.evaluate --workdir={workdir}")
 
 

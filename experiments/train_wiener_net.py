@@ -6,6 +6,7 @@ from experiments import cli
 
 CONFIG = cli.config_flag()
 LAUNCH = cli.launch_flags(hosts=True)
+ACCEPT_CHANGES = cli.changes_flag()
 flags.adopt_module_key_flags(cli)
 
 
@@ -16,7 +17,7 @@ def main() -> None:
 
     config = cli.config_of(WienerNetRun, CONFIG)
     workdir, cache = cli.folders()
-    train_wiener_net(config, workdir, cache, LAUNCH())
+    train_wiener_net(config, workdir, cache, LAUNCH(), accept_changes=ACCEPT_CHANGES.value)
     cli.say(
         f"trained; weights by: python -m experiments.export_restorer --workdir={workdir}"
         f" --output={workdir / 'restorer.safetensors'}"

@@ -225,6 +225,23 @@ def test_checkpoint_of_another_model(tiny_images, tmp_path):
 
 
 @pytest.mark.resume
+def test_a_changed_config_is_refused_unless_told(tiny_images, tmp_path):
+    arguments = f"--config.data.path={tiny_images}", *TINY
+    first = restorer_call(tmp_path, *arguments)
+    assert first.returncode == 0, first.stderr
+    longer = (*arguments, "--config.unet.schedule.epochs=2")
+    line = the_error(restorer_call(tmp_path, *longer))
+    assert "other values of unet.schedule.epochs: use those" in line
+    told = restorer_call(tmp_path, *longer, "--accept_changes")
+    assert told.returncode == 0, told.stderr
+    assert "unet.schedule.epochs is 2 now, was 1" in told.stderr
+    assert "resumed at step" in told.stderr
+    # Back again: there is nothing left to do, and less cannot be had.
+    line = the_error(restorer_call(tmp_path, *arguments, "--accept_changes"))
+    assert "past the last one" in line
+
+
+@pytest.mark.resume
 def test_sigterm_saves_and_the_same_command_goes_on(tiny_images, tmp_path):
     data = f"--config.data.path={tiny_images}"
     steps = ("--config.unet.schedule.epochs=60", "--config.unet.schedule.log_every=1")

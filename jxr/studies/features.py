@@ -1,14 +1,12 @@
 """Features of the frozen VGG-16, computed once for each blur setting and kept on disk."""
 
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +21,7 @@ from jxr import rng
 from jxr.config import BlurConfig, WeightsConfig
 from jxr.data import eval_batches
 from jxr.errors import UserError
+from jxr.files import exclusive
 from jxr.models.vgg16 import Convention, blocks, extract, graphdef
 from jxr.models.vgg16_weights import fetch, fingerprint, load_vgg16_weights, random_weights
 from jxr.studies.dataset import Dataset
@@ -104,35 +103,15 @@ def cached_features(
         source["dtype"] = "float16"
     text = json.dumps(source, sort_keys=True)
     path = cache / f"features-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npy"
+    busy = f"{title}: another run is computing them"
+    several = jax.process_count() > 1  # of one training, they wait for each other
     with first_process_first():
         if not path.exists():
-            with exclusive(path.with_suffix(".lock"), title):
+            with exclusive(path.with_suffix(".lock"), busy, "--cache", wait=several):
                 if not path.exists():
                     extract_to(path, backbone, images, title, transform, half)
                     write_json(path.with_suffix(".json"), source)
     return np.load(path, mmap_mode="r")
-
-
-@contextmanager
-def exclusive(path: Path, title: str) -> Iterator[None]:
-    """Holds a lock file, which the system lets go of however the process ends.
-
-    Raises:
-        UserError: another process holds it, or the folder cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as file:
-            # Processes of one training wait for each other, those of two are told.
-            alone = jax.process_count() == 1
-            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if alone else 0))
-            yield
-    except BlockingIOError as error:
-        raise UserError(
-            f"{title}: another run is computing them ({path}): wait for it, or give another --cache"
-        ) from error
-    except PermissionError as error:
-        raise UserError(f"{path}: cannot write here: give another --cache") from error
 
 
 def extract_to(

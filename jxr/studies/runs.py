@@ -36,9 +36,14 @@ from jxr.training.launch import PLAIN, Launch
 
 
 def train_classifier(
-    run: ClassifierRun, workdir: Path, cache: Path, launch: Launch = PLAIN
+    run: ClassifierRun,
+    workdir: Path,
+    cache: Path,
+    launch: Launch = PLAIN,
+    *,
+    accept_changes: bool = False,
 ) -> None:
-    """Trains one head in `workdir`, or goes on with it; see `fit` for `launch`.
+    """Trains one head in `workdir`, or goes on with it; for the rest see `fit` and `claim`.
 
     Raises:
         UserError: a mistake in the config, the images or the weights.
@@ -47,7 +52,8 @@ def train_classifier(
     dataset = load_dataset(run.data, cache)
     chosen = examples(binary_task(run.task, dataset.records), dataset.records, dataset.train)
     backbone = load_backbone(run.weights)
-    claim(workdir, run, data=dataset.fingerprint, weights=backbone.fingerprint)
+    fingerprints = {"data": dataset.fingerprint, "weights": backbone.fingerprint}
+    claim(workdir, run, accept_changes, **fingerprints)
     train_head(
         run.head,
         run_features(run, run.train_on, dataset, backbone, cache),
@@ -59,8 +65,15 @@ def train_classifier(
     )
 
 
-def train_restorer(run: RestorerRun, workdir: Path, cache: Path, launch: Launch = PLAIN) -> None:
-    """Trains one U-Net in `workdir`, or goes on with it; see `fit` for `launch`.
+def train_restorer(
+    run: RestorerRun,
+    workdir: Path,
+    cache: Path,
+    launch: Launch = PLAIN,
+    *,
+    accept_changes: bool = False,
+) -> None:
+    """Trains one U-Net in `workdir`, or goes on with it; for the rest see `fit` and `claim`.
 
     Raises:
         UserError: a mistake in the config or the images.
@@ -68,7 +81,7 @@ def train_restorer(run: RestorerRun, workdir: Path, cache: Path, launch: Launch 
     check_blur(run.blur, run.data.size)
     check_unet(run.unet, run.data.size)
     dataset = load_dataset(run.data, cache)
-    claim(workdir, run, data=dataset.fingerprint)
+    claim(workdir, run, accept_changes, data=dataset.fingerprint)
     train_unet(run, dataset, workdir, f"unet sigma {run.blur.sigma:g}", launch)
 
 

@@ -31,8 +31,15 @@ from jxr.training.processes import this_part
 from jxr.training.wiener_net_task import build_wiener_net, wiener_net_task
 
 
-def train_wiener_net(run: WienerNetRun, workdir: Path, cache: Path, launch: Launch = PLAIN) -> None:
-    """Trains one network in `workdir`, or goes on with it; see `fit` for `launch`.
+def train_wiener_net(
+    run: WienerNetRun,
+    workdir: Path,
+    cache: Path,
+    launch: Launch = PLAIN,
+    *,
+    accept_changes: bool = False,
+) -> None:
+    """Trains one network in `workdir`, or goes on with it; for the rest see `fit` and `claim`.
 
     Raises:
         UserError: a mistake in the config or the images.
@@ -46,7 +53,7 @@ def train_wiener_net(run: WienerNetRun, workdir: Path, cache: Path, launch: Laun
     if run.net.crop > run.data.size:
         raise UserError(f"net.crop {run.net.crop} is more than data.size {run.data.size}: lower it")
     dataset = load_dataset(run.data, cache)
-    claim(workdir, run, data=dataset.fingerprint)
+    claim(workdir, run, accept_changes, data=dataset.fingerprint)
     schedule = run.net.schedule
     log_power = jnp.asarray(radial_log_power(signal_spectrum(dataset.images, dataset.train)))
     fit(

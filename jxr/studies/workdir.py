@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import jax
 from absl import logging
 
 from jxr.errors import UserError
+from jxr.files import training_lock
 from jxr.provenance import git_commit, provenance
 from jxr.training.processes import first_process_first
 
@@ -25,8 +26,12 @@ def write_json(path: Path, values: Any) -> None:
     os.replace(temporary, path)
 
 
+# What a run learnt from: other images, or others of them held back, would make its scores untrue.
+LEARNT_FROM = ("data.", "fingerprints.")
+
+
 @first_process_first()
-def claim(workdir: Path, config: Any, **fingerprints: str) -> None:
+def claim(workdir: Path, config: Any, accept_changes: bool = False, /, **fingerprints: str) -> None:
     """Makes the run directory and notes its config and data, or checks that they are as before.
 
     Where the images and weights lie may change between calls, what they are may not.
@@ -34,6 +39,8 @@ def claim(workdir: Path, config: Any, **fingerprints: str) -> None:
     Args:
         workdir: The run directory.
         config: A run's config dataclass.
+        accept_changes: Whether the config may differ but for `data` and the fingerprints; the
+            changes are logged, and the new config is noted.
         **fingerprints: For example `data` and `weights`.
 
     Raises:
@@ -42,6 +49,7 @@ def claim(workdir: Path, config: Any, **fingerprints: str) -> None:
     """
     wanted = json.loads(json.dumps({**dataclasses.asdict(config), "fingerprints": fingerprints}))
     path = workdir / "config.json"
+    differing = []
     try:
         if path.exists():
             old, new = flat(json.loads(path.read_text())), flat(wanted)
@@ -50,17 +58,25 @@ def claim(workdir: Path, config: Any, **fingerprints: str) -> None:
                 for key in sorted(old | new)
                 if old.get(key) != new.get(key) and not key.endswith(".path")
             ]
-            if differing:
+            fixed = [key for key in differing if key.startswith(LEARNT_FROM)]
+            if differing and (fixed or not accept_changes):
+                kept = f"; {', '.join(fixed)} cannot be changed" if accept_changes else ""
                 raise UserError(
                     f"{workdir} was made with other values of {', '.join(differing)}: use those,"
-                    " or give another --workdir"
+                    f" or give another --workdir{kept}"
                 )
-        if jax.process_index() == 0:
+        if jax.process_index() > 0:
+            if not path.exists():
+                raise UserError(
+                    f"{workdir}: process 0's run is not here: give a --workdir that all processes"
+                    " share"
+                )
+            return
+        for key in differing:
+            logging.warning("%s: %s is %r now, was %r", workdir, key, new.get(key), old.get(key))
+        # Not while a run is training there by the old config.
+        with training_lock(workdir) if differing else nullcontext():
             write_json(path, wanted)
-        elif not path.exists():
-            raise UserError(
-                f"{workdir}: process 0's run is not here: give a --workdir that all processes share"
-            )
     except OSError as error:
         raise UserError(f"{workdir}: cannot write here ({error.strerror})") from error
 

@@ -10,11 +10,13 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from absl import logging
@@ -23,6 +25,7 @@ from tqdm import tqdm
 
 from jxr.config import ScheduleConfig
 from jxr.errors import UserError
+from jxr.files import training_lock
 from jxr.training.checkpoints import Checkpoints
 from jxr.training.launch import PLAIN, Launch
 from jxr.training.metrics import MetricsLog, NotFinite
@@ -133,8 +136,19 @@ def run(
     first, alone = jax.process_index() == 0, jax.process_count() == 1
     stop = _StopRequest()
     # The signals stay caught until the last save is on disk.
-    with stop, Checkpoints(directory / "checkpoints") as checkpoints:
+    with (
+        # Processes of one run write together.
+        training_lock(directory) if first else nullcontext(),
+        stop,
+        Checkpoints(directory / "checkpoints") as checkpoints,
+        memory_explained(title),
+    ):
         start, plain = _start(program, checkpoints, batches)
+        if start > steps:
+            raise UserError(
+                f"{title}: trained to step {start} already, past the last one, {steps}: raise"
+                " schedule.epochs, or give another --workdir"
+            )
         if start:
             logging.info("%s: resumed at step %d of %d", title, start, steps)
         state = program.put_state(plain)
@@ -151,7 +165,6 @@ def run(
                 tensorboard=directory / "tensorboard" if launch.tensorboard and first else None,
             ) as metrics,
             Trace(directory / "profile" if launch.profile and first else None, start) as trace,
-            memory_explained(title),
             tqdm(total=steps, initial=start, desc=title, unit="step", disable=quiet) as bar,
         ):
             update = None
@@ -170,6 +183,7 @@ def run(
                     kept = save_debug_state(directory, program.get_state(state), error.step)
                     raise UserError(f"{error}; the state before is in {kept}") from error
                 if stopping:
+                    checkpoints.wait()  # before it is said to be saved
                     raise Stopped(
                         f"{title}: stopped at step {step} of {steps}, saved; run again to go on",
                         stopping,
@@ -207,6 +221,7 @@ def _start(program: Program, checkpoints: Checkpoints, batches: Batches) -> tupl
 def save_debug_state(directory: Path, state: TrainState, step: int) -> Path:
     """Saves the state before a bad step as a checkpoint of its own; returns where."""
     folder = directory / "debug"
+    state = state._replace(step=jnp.maximum(state.step, -1 - state.step))  # see `TrainState`
     if jax.process_index() == 0:
         shutil.rmtree(folder, ignore_errors=True)
     with Checkpoints(folder) as checkpoints:

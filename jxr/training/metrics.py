@@ -15,6 +15,7 @@ from absl import logging
 from jaxtyping import Bool, Float64
 
 from jxr.errors import UserError
+from jxr.files import written
 from jxr.training.step import StepMetrics
 
 
@@ -74,20 +75,23 @@ class MetricsLog:
         self._waited = 0.0
         self._began = time.monotonic()
         if path.exists():
-            lines = path.read_text().splitlines()
-            kept = [line for line in lines if step_of(line) <= start]
-            if kept != lines:
+            text = path.read_text()
+            lines = [line + "\n" for line in text.splitlines() if step_of(line) <= start]
+            if (kept := "".join(lines)) != text:
                 temporary = path.with_suffix(".tmp")
-                temporary.write_text("".join(line + "\n" for line in kept))
+                with written(temporary):
+                    temporary.write_text(kept)
                 os.replace(temporary, path)
-        self._events = event_writer(tensorboard) if tensorboard else None
+        self._events = event_writer(tensorboard, start) if tensorboard else None
+        self._path = path
         self._file = path.open("a")
 
     def __enter__(self) -> "MetricsLog":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with written(self._path):
+            self._file.close()
         if self._events:
             self._events.close()
 
@@ -139,8 +143,9 @@ class MetricsLog:
             **self._once,
         }
         self._once = {}
-        self._file.write(json.dumps(row, allow_nan=False) + "\n")
-        self._file.flush()
+        with written(self._path):
+            self._file.write(json.dumps(row, allow_nan=False) + "\n")
+            self._file.flush()
         if self._events:
             write_events(self._events, row, self._members)
         losses = row["loss"] if self._members else [row["loss"]]
@@ -197,8 +202,10 @@ def step_of(line: str) -> float:
         return math.inf
 
 
-def event_writer(folder: Path) -> Any:
-    """Returns a writer of TensorBoard's event files, without TensorFlow.
+def event_writer(folder: Path, start: int) -> Any:
+    """Returns a writer of TensorBoard's event files, without TensorFlow, from a step on.
+
+    What an earlier call wrote past that step is not shown any more.
 
     Raises:
         UserError: tensorboardX is not installed.
@@ -209,7 +216,8 @@ def event_writer(folder: Path) -> Any:
         raise UserError(
             "--tensorboard needs tensorboardX: pip install 'jxr[tensorboard]', or leave it out"
         ) from error
-    return SummaryWriter(str(folder))
+    # Without the suffix, calls within one second would overwrite each other's file.
+    return SummaryWriter(str(folder), purge_step=start + 1, filename_suffix=f".{start}")
 
 
 def write_events(events: Any, row: dict[str, Any], members: Sequence[str]) -> None:

@@ -44,12 +44,14 @@ class Trace:
     def __init__(self, folder: Path | None, start: int):
         self._folder = folder
         self._first = start + TRACED_AFTER
-        self._running = False
+        self._running = self._seen = False
 
     def __enter__(self) -> "Trace":
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._folder and not self._seen:
+            logging.warning("no trace: the run ended before step %d", self._first)
         self._stop()
 
     def at(self, step: int, state: Any) -> None:
@@ -57,7 +59,7 @@ class Trace:
         if self._folder and step == self._first:
             jax.block_until_ready(state)
             jax.profiler.start_trace(self._folder)
-            self._running = True
+            self._running = self._seen = True
         elif self._running and step == self._first + TRACED_STEPS:
             jax.block_until_ready(state)
             self._stop()
@@ -75,7 +77,9 @@ def memory_explained(title: str) -> Iterator[None]:
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
+        text = str(error).lower()
+        # The second where the step had been dispatched already: the code is then "internal".
+        if "resource_exhausted" not in text and "out of memory" not in text:
             raise
         raise UserError(
             f"{title}: out of device memory: lower schedule.batch_size or raise"

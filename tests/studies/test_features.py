@@ -10,9 +10,10 @@ import pytest
 
 from jxr.config import WeightsConfig
 from jxr.errors import UserError
+from jxr.files import exclusive
 from jxr.models import apply
 from jxr.studies import features as module
-from jxr.studies.features import cached_features, exclusive, load_backbone, require_space
+from jxr.studies.features import cached_features, load_backbone, require_space
 
 IMAGES = np.random.default_rng(0).random((5, 32, 32, 1), np.float32)
 SOURCE = {"images": "test"}
@@ -94,7 +95,7 @@ def test_two_processes_do_not_write_one_file(backbone, tmp_path):
     (path,) = tmp_path.glob("features-*.npy")
     path.unlink()
     with (
-        exclusive(path.with_suffix(".lock"), "the other"),
+        exclusive(path.with_suffix(".lock"), "the other", "--cache"),
         pytest.raises(UserError, match="another run is computing them"),
     ):
         cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)

@@ -7,6 +7,7 @@ import pytest
 
 from jxr.config import BlurConfig, DataConfig, RestorerRun
 from jxr.errors import UserError
+from jxr.files import training_lock
 from jxr.studies.workdir import Stages, claim, write_json
 
 
@@ -29,6 +30,38 @@ def test_other_images_are_refused(tmp_path):
     claim(tmp_path, RestorerRun(), data="abc")
     with pytest.raises(UserError, match=r"other values of fingerprints\.data"):
         claim(tmp_path, RestorerRun(), data="xyz")
+
+
+def test_changes_that_are_accepted_are_logged_and_noted(tmp_path, caplog):
+    run = RestorerRun(blur=BlurConfig(sigma=1.0))
+    claim(tmp_path, run, data="abc")
+    changed = dataclasses.replace(run, blur=BlurConfig(sigma=1.5), seed=7)
+    claim(tmp_path, changed, True, data="abc")
+    assert "blur.sigma is 1.5 now, was 1.0" in caplog.text
+    assert "seed is 7 now, was 0" in caplog.text
+    claim(tmp_path, changed, data="abc")  # it is the run's config from now on
+    with pytest.raises(UserError, match=r"other values of blur\.sigma, seed"):
+        claim(tmp_path, run, data="abc")
+
+
+def test_other_images_or_another_split_are_refused_all_the_same(tmp_path):
+    run = RestorerRun()
+    claim(tmp_path, run, data="abc")
+    other = dataclasses.replace(run, seed=1, data=DataConfig(validation_fraction=0.5))
+    before = (tmp_path / "config.json").read_text()
+    with pytest.raises(UserError, match=r"; data\.validation_fraction cannot be changed"):
+        claim(tmp_path, other, True, data="abc")
+    with pytest.raises(UserError, match=r"; fingerprints\.data cannot be changed"):
+        claim(tmp_path, run, True, data="xyz")
+    assert (tmp_path / "config.json").read_text() == before
+
+
+def test_no_change_is_accepted_while_a_run_is_training(tmp_path):
+    claim(tmp_path, RestorerRun())
+    before = (tmp_path / "config.json").read_text()
+    with training_lock(tmp_path), pytest.raises(UserError, match="another run is training here"):
+        claim(tmp_path, RestorerRun(seed=1), True)
+    assert (tmp_path / "config.json").read_text() == before
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):

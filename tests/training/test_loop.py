@@ -229,6 +229,12 @@ def test_not_one_step_is_refused(tmp_path):
         train("classifier", tmp_path, steps=0)
 
 
+def test_fewer_steps_than_were_done_are_refused(tmp_path):
+    train("classifier", tmp_path)
+    with pytest.raises(UserError, match=r"step 9 already, past the last one, 6: raise"):
+        train("classifier", tmp_path, steps=6)
+
+
 def test_the_optimiser_is_adam_that_decays_along_a_cosine_on_clipped_gradients():
     """By the definition, in NumPy."""
     schedule = ScheduleConfig(learning_rate=0.1, decay="cosine", clip_norm=0.5)

@@ -11,6 +11,7 @@ import pytest
 
 from jxr.training.loop import Stopped
 from tests.training.test_loop import CASES, assert_same_bits, train
+from tests.training.test_metrics import rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,3 +71,59 @@ def test_pmap_resumes_bit_for_bit_and_from_a_checkpoint_of_jit(case, tmp_path):
     crossed = train(case, tmp_path / "crossed", parallel="pmap")
     for a, b in zip(jax.tree.leaves(crossed), jax.tree.leaves(straight), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+# Stops or goes on where another number of devices stopped.
+RESUMING = """
+import sys
+from pathlib import Path
+import jax, numpy as np
+from jxr.training.loop import Stopped
+from tests.training.test_loop import CASES, train
+assert jax.device_count() == int(sys.argv[1])
+for folder, stop_at in (argument.split(":") for argument in sys.argv[2:]):
+    for case in CASES:
+        try:
+            stop = int(stop_at) if stop_at else None
+            params = train(case, Path(folder) / case, batch_size=8, stop_at=stop)
+            np.savez(Path(folder) / case / "params.npz", *map(np.asarray, jax.tree.leaves(params)))
+        except Stopped:
+            pass
+"""
+
+
+@pytest.mark.devices
+@pytest.mark.resume
+def test_a_run_goes_on_with_another_number_of_devices(tmp_path):
+    # (devices, (run, batches until it stops)...): 1 to 8 to 2, and 8 to 1.
+    for count, runs in (
+        (1, {"straight": "", "up": 1}),
+        (8, {"up": 2, "down": 4}),
+        (2, {"up": ""}),
+        (1, {"down": ""}),
+    ):
+        flags = f"--xla_force_host_platform_device_count={count}"
+        arguments = [f"{tmp_path / name}:{stop_at}" for name, stop_at in runs.items()]
+        subprocess.run(
+            [sys.executable, "-c", RESUMING, str(count), *arguments],
+            check=True,
+            cwd=ROOT,
+            env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        )
+    for case in CASES:
+        found = {
+            name: np.load(tmp_path / name / case / "params.npz")
+            for name in ("straight", "up", "down")
+        }
+        for name in ("up", "down"):
+            for leaf in found["straight"].files:
+                np.testing.assert_allclose(
+                    found[name][leaf], found["straight"][leaf], rtol=1e-4, atol=1e-5
+                )
+        # Each went on where the other number of devices had stopped, and did not begin anew.
+        steps = {name: [row["step"] for row in rows_of(tmp_path / name / case)] for name in found}
+        assert steps == {
+            "straight": [2, 4, 6, 8, 9],
+            "up": [2, 4, 5, 6, 8, 9],
+            "down": [2, 4, 5, 6, 8, 9],
+        }

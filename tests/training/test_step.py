@@ -41,7 +41,7 @@ def test_head_follows_torch_adam_over_several_steps():
     batch = on_device(features=features, label=labels, example_id=np.arange(8, dtype=np.int32))
     step = jax.jit(make_train_step(task, optimizer))
     for _ in range(20):
-        state, loss = step(state, batch, jax.random.key(1))
+        state, (loss, _) = step(state, batch, jax.random.key(1))
         peer_loss = torch.nn.functional.cross_entropy(
             peer(torch.tensor(features)), torch.tensor(labels).long()
         )

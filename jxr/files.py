@@ -1,0 +1,62 @@
+"""Files that several processes may want at once, and disks that are full."""
+
+import errno
+import fcntl
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from absl import logging
+
+from jxr.errors import UserError
+
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
+
+
+@contextmanager
+def exclusive(path: Path, busy: str, flag: str, *, wait: bool = False) -> Iterator[None]:
+    """Holds a lock file, which the system lets go of however the process ends.
+
+    Where the file system knows no locks, there is a warning and no lock.
+
+    Args:
+        path: The lock file; it stays behind, empty.
+        busy: What is said if another process holds it.
+        flag: The flag that names another place, such as `--cache`.
+        wait: Whether to wait for another process that holds it.
+
+    Raises:
+        UserError: another process holds it, or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except PermissionError as error:
+        raise UserError(f"{path}: cannot write here: give another {flag}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            raise UserError(f"{busy} ({path}): wait for it, or give another {flag}") from error
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            logging.warning("%s: no locks here (%s): start no second run", path, error.strerror)
+        yield
+
+
+def training_lock(directory: Path) -> AbstractContextManager[None]:
+    """Holds a run directory while a model is trained in it; see `exclusive`."""
+    busy = f"{directory}: another run is training here"
+    return exclusive(directory / "train.lock", busy, "--workdir")
+
+
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """Turns what the system says of a failed write into a line that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot write here ({error.strerror}): make room, then run again to go on"
+        ) from error

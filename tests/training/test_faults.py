@@ -1,0 +1,261 @@
+"""What goes wrong while a run saves: damaged checkpoints, a full disk, a second writer."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from jxr.config import HeadConfig, ScheduleConfig
+from jxr.data import batches
+from jxr.errors import UserError
+from jxr.files import training_lock
+from jxr.training.checkpoints import Checkpoints, load_params
+from jxr.training.loop import fit
+from jxr.training.step import init_state
+from jxr.training.tasks import classifier_task
+from tests.training.test_loop import CASES, STEPS, assert_same_bits, final_state, train
+
+ROOT = Path(__file__).resolve().parents[2]
+CASE = "classifier"
+NEWEST, BEFORE = STEPS, 8
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    for place in range(len(data) // 3, len(data), len(data) // 3 + 1):
+        data[place] ^= 0x01  # of a digit: another digit
+    path.write_bytes(data)
+
+
+DAMAGES = {
+    "truncated": truncate,
+    "missing": Path.unlink,
+    "emptied": lambda path: path.write_bytes(b""),
+    "flipped": flip,
+}
+# Every kind of file that a checkpoint has; of copies and marks that are never read, none.
+FILES = (
+    "data/metadata",
+    "*/_METADATA",
+    "*/_sharding",
+    "*/array_metadatas/process_0",
+    "*/manifest.ocdbt",
+    "*/d/*",
+    "_CHECKPOINT_METADATA",
+    "commit_success.txt",
+    "*/ocdbt.process_0/manifest.ocdbt",
+    "*/ocdbt.process_0/d/*",
+)
+# Of these kinds Orbax can do without a file, or without some of its bytes.
+SPARE = ("_sharding", "process_0", "_CHECKPOINT_METADATA", "commit_success.txt")
+
+# A read that fails leaves others that Orbax never awaits.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*was never awaited:RuntimeWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, train(CASE, folder)
+
+
+def read_params(folder):
+    task, _ = CASES[CASE]
+    return load_params(folder / "checkpoints", jax.eval_shape(task.init, jax.random.key(0)))
+
+
+def read_state(folder, step=None):
+    """Returns the newest state there that can be read, or that of one step."""
+    task, _ = CASES[CASE]
+    if step:
+        folder = shutil.copytree(folder, folder.with_name(f"{folder.name}-{step}"))
+        for other in (folder / "checkpoints").iterdir():
+            if other.name != str(step):
+                shutil.rmtree(other)
+    with Checkpoints(folder / "checkpoints") as checkpoints:
+        return checkpoints.restore(init_state(task, optax.adam(1e-2), jax.random.key(0)))
+
+
+@pytest.fixture(scope="module")
+def states(finished):
+    folder, _ = finished
+    return {step: read_state(folder, step) for step in (BEFORE, NEWEST)}
+
+
+def damaged(folder, copy, kind, damage):
+    shutil.copytree(folder, copy)
+    files = sorted((copy / "checkpoints" / str(NEWEST)).glob(kind))
+    assert files
+    for path in files:
+        DAMAGES[damage](path)
+    return copy
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
+    kind, finished, states, tmp_path, caplog
+):
+    folder, _ = finished
+    report = f"checkpoint of step {NEWEST} cannot be read"
+    for damage in DAMAGES:
+        caplog.clear()
+        copy = damaged(folder, tmp_path / damage, kind, damage)
+        params = read_params(copy)
+        found = BEFORE if report in caplog.text else NEWEST
+        assert_same_bits(params, states[found][1].params)
+        assert (copy / "checkpoints" / str(NEWEST)).is_dir()  # who only reads deletes nothing
+        caplog.clear()
+        step, *state = read_state(copy)
+        assert step == (BEFORE if report in caplog.text else NEWEST)
+        assert_same_bits(state, list(states[step][1:]))
+        assert step == BEFORE or any(name in kind for name in SPARE), (kind, damage)
+
+
+@pytest.mark.resume
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_training_goes_on_from_the_one_before_to_the_same_bits(damage, finished, tmp_path, caplog):
+    folder, params = finished
+    copy = damaged(folder, tmp_path / "run", "*/d/*", damage)
+    assert_same_bits(train(CASE, copy), params)
+    assert f"checkpoint of step {NEWEST} cannot be read" in caplog.text
+    assert_same_bits(final_state(CASE, copy), final_state(CASE, folder))  # saved anew
+
+
+@pytest.mark.parametrize("item", ["params", "optimizer"])
+def test_arrays_that_orbax_takes_for_sound_are_checked(item, finished, tmp_path, caplog):
+    """Large arrays lie in files without checksums: here one is saved in another's place."""
+    folder, _ = finished
+    other = tmp_path / "other"
+    train(CASE, other, seed=4)
+    run = tmp_path / "run"
+    shutil.copytree(folder, run)
+    newest = f"checkpoints/{NEWEST}/{item}"
+    shutil.rmtree(run / newest)
+    shutil.copytree(other / newest, run / newest)
+    _, params = finished
+    assert_same_bits(train(CASE, run), params)
+    assert f"{item}: bytes of '" in caplog.text
+
+
+@pytest.mark.resume
+def test_without_any_sound_checkpoint_nothing_is_deleted(finished, tmp_path):
+    folder, _ = finished
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    for step in (BEFORE, NEWEST):
+        (tmp_path / "checkpoints" / str(step) / "data" / "metadata").write_text("{}")
+    message = r"none of the checkpoints can be read \(steps 9, 8\): put back a copy, or delete"
+    for use in (lambda: train(CASE, tmp_path), lambda: read_params(tmp_path)):
+        with pytest.raises(UserError, match=message):
+            use()
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"8", "9"}
+
+
+def test_reading_leaves_alone_what_is_just_being_saved(finished, tmp_path):
+    folder, params = finished
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    unfinished = tmp_path / "checkpoints" / "12.orbax-checkpoint-tmp"
+    unfinished.mkdir()
+    assert_same_bits(read_params(tmp_path), params)
+    assert unfinished.is_dir()
+
+
+# In a process of its own, for the limit cannot be taken back.
+FULL = """
+import resource, sys
+from pathlib import Path
+from jxr.errors import UserError
+from tests.training.test_faults import train_wide
+
+class Filling:
+    def __init__(self, inner):
+        self.inner, self.fetched = inner, 0
+        self.get_state, self.set_state = inner.get_state, inner.set_state
+    def __next__(self):
+        self.fetched += 1
+        if self.fetched == 3:  # once the state at step 2 is on disk
+            sys.stdin.readline()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, 1 << 17))
+        return next(self.inner)
+
+try:
+    train_wide(Path(sys.argv[1]), int(sys.argv[2]), Filling)
+except UserError as error:
+    print(error)
+    sys.exit(2)
+"""
+
+
+def train_wide(folder, every, wrapped=lambda inner: inner):
+    """Trains a head whose arrays are larger than the limit above."""
+    generator = np.random.default_rng(0)
+    arrays = {
+        "features": generator.normal(size=(20, 300)).astype(np.float32),
+        "label": generator.integers(0, 2, 20).astype(np.int32),
+    }
+    return fit(
+        classifier_task(HeadConfig(hidden=(200,)), 300),
+        wrapped(batches(arrays, batch_size=4, seed=3)),
+        schedule=ScheduleConfig(batch_size=4, checkpoint_every=every, log_every=1),
+        steps=6,
+        seed=3,
+        directory=folder,
+    )
+
+
+@pytest.mark.resume
+@pytest.mark.parametrize("every", [1, 2])  # surfaces at the next save; at the last one
+def test_a_full_disk_is_one_line_and_older_checkpoints_stay(every, tmp_path):
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-c", FULL, str(folder), str(every)],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    while not (folder / "checkpoints" / "2").is_dir():
+        assert process.poll() is None
+        time.sleep(0.05)
+    output, _ = process.communicate("\n")
+    assert process.returncode == 2
+    (line,) = output.splitlines()
+    assert f"a checkpoint could not be saved ({os.strerror(errno.EFBIG)}): make room" in line
+    assert (folder / "checkpoints" / "2").is_dir()
+    assert_same_bits(train_wide(folder, every), train_wide(tmp_path / "straight", every))
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    with (
+        training_lock(tmp_path),
+        pytest.raises(UserError, match=r"another run is training here \(.*\): wait for it, or"),
+    ):
+        train("classifier", tmp_path)
+    assert not (tmp_path / "checkpoints").exists()
+    train("classifier", tmp_path)  # once it is free
+    assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])["step"] == STEPS
+
+
+def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, caplog):
+    def unsupported(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    with training_lock(tmp_path):
+        assert "no locks here" in caplog.text
