@@ -49,6 +49,24 @@ def from_config_dict(kind: type[ConfigT], values: ConfigDict | dict, where: str 
     return kind(**arguments)
 
 
+def completed(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Returns a config that was written down before, with the keys that came since.
+
+    They get the default of their dataclass, which has to mean what was done before there was the
+    key. Sections are not added: what lacks one is another kind of config.
+    """
+    result = dict(values)
+    hints = get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        hint = hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            if field.name in values:
+                result[field.name] = completed(typing.cast(type, hint), values[field.name])
+        elif field.default is not dataclasses.MISSING:
+            result.setdefault(field.name, field.default)
+    return result
+
+
 def _checked(value: Any, hint: Any, where: str) -> Any:
     """Returns `value`, as a float or a tuple where a whole number or a list stands for one."""
     origin = get_origin(hint)

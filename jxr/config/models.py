@@ -16,13 +16,21 @@ class ScheduleConfig:
     learning_rate: float = 1e-3  # Adam's default in Keras and in the report
     decay: Literal["none", "cosine"] = "none"  # of the learning rate, to 0 at the last step
     clip_norm: float = 0.0  # longer gradients are shortened to this length; 0: never
+    accumulate: int = 1  # equal parts of the batch, one after another: less memory, same result
+    # In which the network computes in training; all else, and what is trained, stays float32.
+    precision: Literal["float32", "bfloat16"] = "float32"
     log_every: int = 50  # steps
     checkpoint_every: int = 500  # steps
 
     def __post_init__(self):
-        for field in ("epochs", "batch_size", "log_every", "checkpoint_every"):
+        for field in ("epochs", "batch_size", "accumulate", "log_every", "checkpoint_every"):
             if getattr(self, field) < 1:
                 raise UserError(f"schedule.{field} is {getattr(self, field)}: give 1 or more")
+        if self.batch_size % self.accumulate:
+            raise UserError(
+                f"schedule.batch_size {self.batch_size} does not divide by schedule.accumulate"
+                f" {self.accumulate}: give a multiple"
+            )
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise UserError(
                 f"schedule.learning_rate is {self.learning_rate}: give a positive number"
@@ -55,6 +63,7 @@ class UNetConfig:
     channels: Literal[1, 3] = 1  # 3: three equal channels, as the report's images have
     residual: bool = False  # predict the difference to the input instead of the image
     crop: int = 0  # side of the training crops in pixels; 0: whole images
+    remat: bool = False  # compute activations again in the backward pass: less memory, same result
     schedule: ScheduleConfig = ScheduleConfig(epochs=30, batch_size=16)
 
     def __post_init__(self):

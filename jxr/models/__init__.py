@@ -3,6 +3,7 @@
 from jxr.models.functional import Params as Params
 from jxr.models.functional import abstract as abstract
 from jxr.models.functional import apply as apply
+from jxr.models.functional import apply_in as apply_in
 from jxr.models.functional import named_leaves as named_leaves
 from jxr.models.functional import split as split
 from jxr.models.heads import Head as Head

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Key
 
@@ -34,6 +35,18 @@ def abstract(build: Callable[[Key[Array, ""]], nnx.Module]) -> tuple[nnx.GraphDe
 def apply(graphdef: nnx.GraphDef, params: Params, *args: Any, **kwargs: Any) -> Any:
     """Calls the model with the given parameters; pure, for use inside jit, grad and vmap."""
     return nnx.merge(graphdef, params)(*args, **kwargs)
+
+
+def apply_in(
+    precision: str, graphdef: nnx.GraphDef, params: Params, *args: Any, **kwargs: Any
+) -> Array:
+    """Calls the model as `apply` does, with its kernels rounded to `precision`, a float dtype.
+
+    So the layers of `jxr.models.layers` compute in it. Parameters of one axis stay as they are.
+    What comes back is float32, and so are derivatives by float32 parameters.
+    """
+    rounded = jax.tree.map(lambda leaf: leaf.astype(precision) if leaf.ndim > 1 else leaf, params)
+    return apply(graphdef, rounded, *args, **kwargs).astype(jnp.float32)
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:

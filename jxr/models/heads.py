@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
+from jxr.models.layers import Linear
+
 
 class Head(nnx.Module):
     """Dense layers with ReLU and dropout, then one dense layer to the logits.
@@ -53,9 +55,9 @@ class Head(nnx.Module):
         return self.logits(x)
 
 
-def dense(n_in: int, n_out: int, rngs: nnx.Rngs) -> nnx.Linear:
+def dense(n_in: int, n_out: int, rngs: nnx.Rngs) -> Linear:
     """Returns a dense layer with a Glorot-uniform kernel and a zero bias."""
-    return nnx.Linear(n_in, n_out, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs)
+    return Linear(n_in, n_out, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs)
 
 
 def dropout(

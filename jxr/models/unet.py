@@ -3,9 +3,12 @@
 https://arxiv.org/abs/1505.04597
 """
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
+
+from jxr.models.layers import Conv
 
 
 class UNet(nnx.Module):
@@ -13,7 +16,9 @@ class UNet(nnx.Module):
 
     Level `i` has `width * 2**i` channels; `depth` is the number of poolings. He-normal kernels,
     zero biases, no normalisation. With `residual`, the input is added to the output and the last
-    convolution starts at zero, so that training starts from the identity.
+    convolution starts at zero, so that training starts from the identity. With `remat`, a level's
+    inner activations are computed again when its gradient is, rather than kept until then: the same
+    numbers with less memory, for a second pass forward.
 
     `UNet(width=64, depth=4, channels=1)` is the paper's network with one output map:
     down 37,568 + 221,440 + 885,248 + 3,539,968 + 14,157,824 = 18,842,048,
@@ -28,10 +33,12 @@ class UNet(nnx.Module):
         depth: int = 4,
         channels: int = 1,
         residual: bool = False,
+        remat: bool = False,
         rngs: nnx.Rngs,
     ):
         self.depth = depth
         self.residual = residual
+        self.remat = remat
         n_in = channels
         for level in range(depth + 1):
             n_out = width * 2**level
@@ -42,7 +49,7 @@ class UNet(nnx.Module):
             setattr(self, f"upconv{level}", UpConv(2 * n_out, n_out, rngs=rngs))
             setattr(self, f"up{level}", DoubleConv(2 * n_out, n_out, rngs=rngs))
         zeros, he_normal = nnx.initializers.zeros_init(), nnx.initializers.he_normal()
-        self.head = nnx.Conv(
+        self.head = Conv(
             width, channels, (1, 1), kernel_init=zeros if residual else he_normal, rngs=rngs
         )
 
@@ -64,15 +71,24 @@ class UNet(nnx.Module):
                 f"a U-Net of depth {self.depth} needs a height and width divisible by {multiple}, "
                 f"got {height}x{width}: pad or crop the images, or use a smaller depth"
             )
-        x, skips = images, []
-        for level in range(self.depth + 1):
+
+        def down(level: int, x: Array) -> Array:
             if level > 0:
                 x = nnx.max_pool(x, (2, 2), strides=(2, 2))
-            x = getattr(self, f"down{level}")(x)
+            return getattr(self, f"down{level}")(x)
+
+        def up(level: int, skip: Array, x: Array) -> Array:
+            x = getattr(self, f"upconv{level}")(x)
+            return getattr(self, f"up{level}")(jnp.concatenate([skip, x], axis=-1))
+
+        if self.remat:
+            down, up = (jax.checkpoint(block, static_argnums=0) for block in (down, up))
+        x, skips = images, []
+        for level in range(self.depth + 1):
+            x = down(level, x)
             skips.append(x)
         for level in reversed(range(self.depth)):
-            x = getattr(self, f"upconv{level}")(x)
-            x = getattr(self, f"up{level}")(jnp.concatenate([skips[level], x], axis=-1))
+            x = up(level, skips[level], x)
         x = self.head(x)
         return images + x if self.residual else x
 
@@ -82,8 +98,8 @@ class DoubleConv(nnx.Module):
 
     def __init__(self, n_in: int, n_out: int, *, rngs: nnx.Rngs):
         he_normal = nnx.initializers.he_normal()
-        self.conv1 = nnx.Conv(n_in, n_out, (3, 3), kernel_init=he_normal, rngs=rngs)
-        self.conv2 = nnx.Conv(n_out, n_out, (3, 3), kernel_init=he_normal, rngs=rngs)
+        self.conv1 = Conv(n_in, n_out, (3, 3), kernel_init=he_normal, rngs=rngs)
+        self.conv2 = Conv(n_out, n_out, (3, 3), kernel_init=he_normal, rngs=rngs)
 
     def __call__(
         self, x: Float[Array, "batch height width n_in"]
@@ -111,4 +127,5 @@ class UpConv(nnx.Module):
         """
         batch, height, width, _ = x.shape
         blocks = jnp.einsum("bhwc,ijco->bhiwjo", x, self.kernel[...])
-        return blocks.reshape(batch, 2 * height, 2 * width, -1) + self.bias[...]
+        sums = blocks.reshape(batch, 2 * height, 2 * width, -1) + self.bias[...]
+        return sums.astype(x.dtype)

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from jxr.models.functional import Params, apply, split
 from jxr.models.heads import Head
+from jxr.models.layers import Conv
 
 # Name, input and output channels of each 3x3 convolution, in the names of Keras' weight files.
 LAYERS = (
@@ -63,7 +64,7 @@ class VGG16(nnx.Module):
     def __init__(self, first: int = 1, last: int = 5, *, rngs: nnx.Rngs):
         self.first, self.last = first, last
         for name, channels_in, channels_out in layers(first, last):
-            convolution = nnx.Conv(
+            convolution = Conv(
                 channels_in,
                 channels_out,
                 kernel_size=(3, 3),

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jxr.models.layers import Conv, Linear
 from jxr.restoration.wiener_bank import CONDITIONS, INPUTS, KNOTS
 
 
@@ -30,10 +31,10 @@ class WienerNet(nnx.Module):
         self.blocks = blocks
         he_normal, zeros = nnx.initializers.he_normal(), nnx.initializers.zeros_init()
         self.log_power = nnx.Param(jnp.zeros(len(KNOTS)) if log_power is None else log_power)
-        self.first = nnx.Conv(4 * INPUTS, width, (3, 3), kernel_init=he_normal, rngs=rngs)
+        self.first = Conv(4 * INPUTS, width, (3, 3), kernel_init=he_normal, rngs=rngs)
         for block in range(blocks):
             setattr(self, f"block{block}", Block(width, rngs=rngs))
-        self.last = nnx.Conv(width, 4, (3, 3), kernel_init=zeros, rngs=rngs)
+        self.last = Conv(width, 4, (3, 3), kernel_init=zeros, rngs=rngs)
 
     def __call__(
         self,
@@ -59,9 +60,9 @@ class Block(nnx.Module):
 
     def __init__(self, width: int, *, rngs: nnx.Rngs):
         he_normal, zeros = nnx.initializers.he_normal(), nnx.initializers.zeros_init()
-        self.conv1 = nnx.Conv(width, width, (3, 3), kernel_init=he_normal, rngs=rngs)
-        self.shift = nnx.Linear(CONDITIONS, width, use_bias=False, rngs=rngs)
-        self.conv2 = nnx.Conv(width, width, (3, 3), kernel_init=zeros, rngs=rngs)
+        self.conv1 = Conv(width, width, (3, 3), kernel_init=he_normal, rngs=rngs)
+        self.shift = Linear(CONDITIONS, width, use_bias=False, rngs=rngs)
+        self.conv2 = Conv(width, width, (3, 3), kernel_init=zeros, rngs=rngs)
 
     def __call__(
         self,
@@ -69,7 +70,8 @@ class Block(nnx.Module):
         conditions: Float[Array, "batch conditions"],
     ) -> Float[Array, "batch height width channels"]:
         """Returns x and what the block adds to it."""
-        shift = self.shift(conditions)[:, None, None]
+        # As with biases: its gradient is a sum over all pixels, too much for bfloat16.
+        shift = self.shift(conditions).astype(conditions.dtype)[:, None, None]
         return x + self.conv2(nnx.relu(self.conv1(x) + shift))
 
 

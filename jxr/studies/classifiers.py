@@ -1,5 +1,6 @@
 """Heads on frozen features: training, prediction, scores."""
 
+import dataclasses
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,17 @@ from jxr.training.tasks import build_head, classifier_task
 
 
 def head_recipe(config: HeadConfig, weights: WeightsConfig) -> str:
-    """Returns `report` for the report's protocol, and else what marks this one."""
-    if config == HeadConfig() and weights.kind == "imagenet":
+    """Returns `report` for the report's protocol, and else what marks this one.
+
+    How memory is saved changes no result and is not part of it.
+    """
+    schedule = config.schedule
+    whole = dataclasses.replace(config, schedule=dataclasses.replace(schedule, accumulate=1))
+    if whole == HeadConfig() and weights.kind == "imagenet":
         return "report"
     hidden = "-".join(map(str, config.hidden)) or "linear"
-    return f"{weights.kind}-head{hidden}-dropout{config.dropout:g}-epochs{config.schedule.epochs}"
+    recipe = f"{weights.kind}-head{hidden}-dropout{config.dropout:g}-epochs{schedule.epochs}"
+    return f"{recipe}-bfloat16" if schedule.precision == "bfloat16" else recipe
 
 
 def train_head(

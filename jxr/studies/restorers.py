@@ -89,12 +89,17 @@ def train_unet(
 
 
 def unet_recipe(config: UNetConfig) -> str:
-    """Returns what marks this U-Net's training, such as `width16-depth4-crop112-epochs5`."""
+    """Returns what marks this U-Net's training, such as `width16-depth4-crop112-epochs5`.
+
+    How memory is saved changes no result and is not part of it.
+    """
     parts = [f"width{config.width}", f"depth{config.depth}"]
     parts += [f"crop{config.crop}"] if config.crop else []
     parts += [f"channels{config.channels}"] if config.channels > 1 else []
     parts += ["residual"] if config.residual else []
-    return "-".join([*parts, f"epochs{config.schedule.epochs}"])
+    parts += [f"epochs{config.schedule.epochs}"]
+    parts += ["bfloat16"] if config.schedule.precision == "bfloat16" else []
+    return "-".join(parts)
 
 
 def unet_restorer(config: UNetConfig, params: Any) -> Restorer:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jxr.config import ClassifierRun, RestorerRun
-from jxr.config_dict import from_config_dict
+from jxr.config_dict import completed, from_config_dict
 from jxr.errors import UserError
 from jxr.provenance import provenance
 from jxr.studies.binary_tasks import binary_task, examples
@@ -106,9 +106,11 @@ def evaluate(workdir: Path, cache: Path, part: str) -> dict[str, Any]:
     if "sigmas" in values:
         raise UserError(f"{workdir} holds the whole report: its scores are in results.json")
     if "head" in values:
-        results = evaluate_classifier(from_config_dict(ClassifierRun, values), workdir, cache, part)
+        head_run = from_config_dict(ClassifierRun, completed(ClassifierRun, values))
+        results = evaluate_classifier(head_run, workdir, cache, part)
     else:
-        results = evaluate_restorer(from_config_dict(RestorerRun, values), workdir, cache, part)
+        unet_run = from_config_dict(RestorerRun, completed(RestorerRun, values))
+        results = evaluate_restorer(unet_run, workdir, cache, part)
     write_json(workdir / f"{part}.json", results)
     return results
 

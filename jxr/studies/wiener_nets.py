@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jxr.config import BlurConfig, WienerNetRun
-from jxr.config_dict import from_config_dict
+from jxr.config_dict import completed, from_config_dict
 from jxr.data import batches
 from jxr.errors import UserError
 from jxr.models import Restorer, abstract, save_restorer
@@ -86,7 +86,7 @@ def export_wiener_net(workdir: Path, output: Path) -> None:
             f"{workdir}: no run of a restorer for all blurs: train_wiener_net makes one"
         )
     data = values.pop("fingerprints")["data"]
-    run = from_config_dict(WienerNetRun, values)
+    run = from_config_dict(WienerNetRun, completed(WienerNetRun, values))
     _, template = abstract(build_wiener_net(run.net))
     origin = provenance(run, data=data)
     metadata = {key: json.dumps(origin[key]) for key in ("config", "fingerprints", "versions")}

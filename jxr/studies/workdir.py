@@ -12,10 +12,14 @@ from typing import Any
 import jax
 from absl import logging
 
+from jxr.config_dict import completed
 from jxr.errors import UserError
 from jxr.files import training_lock
 from jxr.provenance import git_commit, provenance
 from jxr.training.processes import first_process_first
+
+# Ends of the keys that may change between calls of a run: where things lie, how memory is saved.
+FREE = (".path", ".accumulate", ".remat")
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -34,7 +38,9 @@ LEARNT_FROM = ("data.", "fingerprints.")
 def claim(workdir: Path, config: Any, accept_changes: bool = False, /, **fingerprints: str) -> None:
     """Makes the run directory and notes its config and data, or checks that they are as before.
 
-    Where the images and weights lie may change between calls, what they are may not.
+    Where the images and weights lie may change between calls, what they are may not; nor may
+    anything else but what changes no result (`FREE`). Keys that the file lacks, since it is older
+    than they are, count as their defaults.
 
     Args:
         workdir: The run directory.
@@ -47,16 +53,17 @@ def claim(workdir: Path, config: Any, accept_changes: bool = False, /, **fingerp
         UserError: the directory belongs to another config or other data (the keys are named), or
             cannot be written, or is not the one of process 0, which alone writes.
     """
-    wanted = json.loads(json.dumps({**dataclasses.asdict(config), "fingerprints": fingerprints}))
+    wanted = in_json({**dataclasses.asdict(config), "fingerprints": fingerprints})
     path = workdir / "config.json"
     differing = []
     try:
         if path.exists():
-            old, new = flat(json.loads(path.read_text())), flat(wanted)
+            noted = completed(type(config), json.loads(path.read_text()))
+            old, new = flat(in_json(noted)), flat(wanted)
             differing = [
                 key
                 for key in sorted(old | new)
-                if old.get(key) != new.get(key) and not key.endswith(".path")
+                if old.get(key) != new.get(key) and not key.endswith(FREE)
             ]
             fixed = [key for key in differing if key.startswith(LEARNT_FROM)]
             if differing and (fixed or not accept_changes):
@@ -91,6 +98,11 @@ def read_run(workdir: Path) -> dict[str, Any]:
     if not path.exists():
         raise UserError(f"{workdir}: no run here (config.json is missing): train first")
     return json.loads(path.read_text())
+
+
+def in_json(values: Any) -> Any:
+    """Returns what comes back of values that are written as JSON: tuples as lists."""
+    return json.loads(json.dumps(values))
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key
 
 from jxr import rng
 from jxr.config import FineTuningConfig
-from jxr.models import abstract, apply, split
+from jxr.models import abstract, apply_in, split
 from jxr.models.tuned_vgg16 import TunedVGG16
 from jxr.models.vgg16 import blocks
 from jxr.training.step import Batch, Params, Task
@@ -48,7 +48,9 @@ def fine_tuning_task(config: FineTuningConfig, questions: int, pretrained: Any, 
     def losses(params: Params, batch: Batch, key: Key[Array, ""]) -> Float[Array, " batch"]:
         features = batch["features"].reshape(len(batch["features"]), side, side, -1)
         keys = rng.per_example(key, batch["example_id"])
-        log_odds = apply(graphdef, params, features, dropout_keys=keys)
+        log_odds = apply_in(
+            config.schedule.precision, graphdef, params, features, dropout_keys=keys
+        )
         smooth = config.label_smoothing
         targets = batch["labels"] * (1 - smooth) + smooth / 2
         return jnp.sum(

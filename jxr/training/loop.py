@@ -93,12 +93,15 @@ def fit(
         Stopped: SIGTERM or SIGINT came; the state is saved. Of several processes one signal to one
             of them stops all, when the next line is logged.
     """
-    if schedule.batch_size % jax.device_count():
+    devices, accumulate = jax.device_count(), schedule.accumulate
+    if schedule.batch_size % (devices * accumulate):
+        times = f" times schedule.accumulate {accumulate}" if accumulate > 1 else ""
         raise UserError(
-            f"schedule.batch_size {schedule.batch_size} does not divide by the"
-            f" {jax.device_count()} devices: give a multiple"
+            f"schedule.batch_size {schedule.batch_size} does not divide by the {devices}"
+            f" devices{times}: give a multiple"
         )
-    program = data_parallel(task, make_optimizer(schedule, steps), seed, launch.parallel)
+    optimizer = make_optimizer(schedule, steps)
+    program = data_parallel(task, optimizer, seed, launch.parallel, accumulate)
     state = run(
         program,
         batches,
@@ -194,7 +197,9 @@ def run(
                 with metrics.waiting():
                     batch = program.put_batch(next(batches))
                 if update is None:
-                    update, seconds, flop = compile_step(program.step, state, batch, program.key)
+                    update, seconds, flop = compile_step(
+                        program.step, state, batch, program.key, accumulate=schedule.accumulate
+                    )
                     metrics.compiled(seconds, flop)
                 state, measured = update(state, batch, program.key)
                 metrics.add(measured)

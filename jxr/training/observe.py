@@ -21,7 +21,7 @@ class Compiled(NamedTuple):
         call: The step itself.
         seconds: What compiling took, or reading it from the compilation cache.
         flop: Floating-point operations of one step as the compiler counts them; None where it does
-            not say.
+            not say. Where the batch is computed in parts, the few of the optimiser count as often.
     """
 
     call: Any
@@ -29,13 +29,14 @@ class Compiled(NamedTuple):
     flop: float | None
 
 
-def compile_step(step: Any, *arguments: Any) -> Compiled:
-    """Compiles a jitted or pmapped function for these arguments."""
+def compile_step(step: Any, *arguments: Any, accumulate: int = 1) -> Compiled:
+    """Compiles a jitted or pmapped step, that accumulates so many parts, for these arguments."""
     began = time.monotonic()
     compiled = step.lower(*arguments).compile()
     seconds = time.monotonic() - began
-    costs = compiled.cost_analysis()
-    return Compiled(compiled, seconds, (costs or {}).get("flops"))
+    flop = (compiled.cost_analysis() or {}).get("flops")
+    # The compiler counts the body of the loop over the parts once.
+    return Compiled(compiled, seconds, flop and flop * accumulate)
 
 
 class Trace:
@@ -82,6 +83,6 @@ def memory_explained(title: str) -> Iterator[None]:
         if "resource_exhausted" not in text and "out of memory" not in text:
             raise
         raise UserError(
-            f"{title}: out of device memory: lower schedule.batch_size or raise"
-            f" schedule.accumulate ({str(error).splitlines()[0]})"
+            f"{title}: out of device memory: raise schedule.accumulate, set unet.remat if it is a"
+            f" U-Net, or lower schedule.batch_size ({str(error).splitlines()[0]})"
         ) from error

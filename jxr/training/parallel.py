@@ -46,9 +46,16 @@ class Program(NamedTuple):
 
 
 def data_parallel(
-    task: Task, optimizer: optax.GradientTransformation, seed: int, parallel: Parallel
+    task: Task,
+    optimizer: optax.GradientTransformation,
+    seed: int,
+    parallel: Parallel,
+    accumulate: int = 1,
 ) -> Program:
-    """Returns the training of one model, each batch spread over all devices."""
+    """Returns the training of one model, each batch spread over all devices.
+
+    `accumulate` is as in `make_train_step`; every device's share of a batch divides by it.
+    """
     mesh = Mesh(np.array(jax.devices()), (AXIS,))
     replicated = NamedSharding(mesh, PartitionSpec())
 
@@ -62,23 +69,28 @@ def data_parallel(
         "key": jax.jit(lambda: key("train"), out_shardings=replicated)(),
     }
     if parallel == "pmap":
-        return Program(**common, **by_pmap(task, optimizer, mesh.size, replicated))
+        return Program(**common, **by_pmap(task, optimizer, accumulate, mesh.size, replicated))
     by_example = NamedSharding(mesh, PartitionSpec(AXIS))
+    step = make_train_step(task, optimizer, accumulate=accumulate)
     return Program(
         **common,
         put_state=lambda state: state,
         get_state=lambda state: state,
         put_batch=lambda batch: jax.make_array_from_process_local_data(by_example, dict(batch)),
-        step=jax.jit(make_train_step(task, optimizer), donate_argnums=0, out_shardings=replicated),
+        step=jax.jit(step, donate_argnums=0, out_shardings=replicated),
     )
 
 
 def by_pmap(
-    task: Task, optimizer: optax.GradientTransformation, devices: int, replicated: NamedSharding
+    task: Task,
+    optimizer: optax.GradientTransformation,
+    accumulate: int,
+    devices: int,
+    replicated: NamedSharding,
 ) -> dict[str, Any]:
     """Returns the step under pmap: arrays get a leading axis of devices, gradients are averaged."""
     step = jax.pmap(
-        make_train_step(task, optimizer, axis_name=AXIS),
+        make_train_step(task, optimizer, axis_name=AXIS, accumulate=accumulate),
         axis_name=AXIS,
         in_axes=(0, 0, None),
         out_axes=(0, None),

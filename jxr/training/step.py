@@ -70,7 +70,11 @@ def init_state(
 
 
 def make_train_step(
-    task: Task, optimizer: optax.GradientTransformation, *, axis_name: str | None = None
+    task: Task,
+    optimizer: optax.GradientTransformation,
+    *,
+    axis_name: str | None = None,
+    accumulate: int = 1,
 ) -> TrainStep:
     """Returns the pure step: (state, batch, dropout-and-noise key) -> (next state, metrics).
 
@@ -79,6 +83,8 @@ def make_train_step(
         optimizer: Of optax.
         axis_name: The mapped axis over which losses and gradients are averaged, under pmap; None
             where the step sees the whole batch.
+        accumulate: In how many equal parts the batch is computed, one after another: activations
+            are kept of one part at a time, and the result is the same to rounding.
     """
 
     def train_step(
@@ -86,10 +92,19 @@ def make_train_step(
     ) -> tuple[TrainState, StepMetrics]:
         step_key = rng.at_step(key, state.step)
 
-        def mean_loss(params: Params) -> Float[Array, ""]:
+        def mean_loss(params: Params, batch: Batch) -> Float[Array, ""]:
             return task.losses(params, batch, step_key).mean()
 
-        loss, gradients = jax.value_and_grad(mean_loss)(state.params)
+        def add(sums: Any, part: Batch) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, sums, loss_and_gradients(state.params, part)), None
+
+        loss_and_gradients = jax.value_and_grad(mean_loss)
+        if accumulate == 1:
+            loss, gradients = loss_and_gradients(state.params, batch)
+        else:
+            zeros = jnp.zeros((), jnp.float32), jax.tree.map(jnp.zeros_like, state.params)
+            sums, _ = jax.lax.scan(add, zeros, parts_of(batch, accumulate))
+            loss, gradients = jax.tree.map(lambda leaf: leaf / accumulate, sums)
         if axis_name is not None:  # shards are equally large, so the mean of means is the mean
             loss, gradients = jax.lax.pmean((loss, gradients), axis_name)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
@@ -100,3 +115,15 @@ def make_train_step(
         return jax.tree.map(lambda new, old: jnp.where(sound, new, old), updated, stopped), metrics
 
     return train_step
+
+
+def parts_of(batch: Batch, parts: int) -> Batch:
+    """Returns the batch with a leading axis of equal parts; part `i` has examples i, i + parts, ...
+
+    Interleaved, so that a batch that is spread over devices stays where it is: each part is made of
+    as many examples of each device.
+    """
+    return {
+        name: jnp.swapaxes(array.reshape(-1, parts, *array.shape[1:]), 0, 1)
+        for name, array in batch.items()
+    }

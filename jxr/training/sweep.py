@@ -130,7 +130,8 @@ def sweep_program(
         return init_state(*parts(setting), rng.stream(key, "init"))
 
     def step_member(setting: Settings, state: TrainState, batch: Any, key: Key[Array, ""]) -> Any:
-        return make_train_step(*parts(setting))(state, batch, key)
+        one = make_train_step(*parts(setting), accumulate=schedule.accumulate)
+        return one(state, batch, key)
 
     everyone = {name: jnp.asarray(values, jnp.float32) for name, values in settings.items()}
     keys = jax.vmap(jax.random.key)(np.asarray(seeds, np.uint32))

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from jxr import rng
 from jxr.config import BlurConfig, HeadConfig, UNetConfig
-from jxr.models import Head, UNet, abstract, apply, split
+from jxr.models import Head, UNet, abstract, apply_in, split
 from jxr.optics import degrade, kernel_radius
 from jxr.training.step import Batch, Params, Task
 
@@ -35,6 +35,7 @@ def build_unet(config: UNetConfig) -> Callable[[Key[Array, ""]], UNet]:
             depth=config.depth,
             channels=config.channels,
             residual=config.residual,
+            remat=config.remat,
             rngs=nnx.Rngs(params=key),
         )
 
@@ -51,7 +52,9 @@ def classifier_task(config: HeadConfig, in_features: int) -> Task:
 
     def losses(params: Params, batch: Batch, key: Key[Array, ""]) -> Float[Array, " batch"]:
         keys = rng.per_example(key, batch["example_id"])
-        logits = apply(graphdef, params, batch["features"], dropout_keys=keys)
+        logits = apply_in(
+            config.schedule.precision, graphdef, params, batch["features"], dropout_keys=keys
+        )
         return optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
 
     return Task(init=lambda key: split(build(key))[1], losses=losses)
@@ -82,7 +85,8 @@ def restorer_task(
             crop = jax.vmap(random_crop, in_axes=(0, 0, None))
             blurred = crop(corner_keys, blurred, config.crop)
             originals = crop(corner_keys, originals, config.crop)
-        restored = apply(graphdef, params, jnp.repeat(blurred, config.channels, axis=-1))
+        seen = jnp.repeat(blurred, config.channels, axis=-1)
+        restored = apply_in(config.schedule.precision, graphdef, params, seen)
         return jnp.square(restored - originals).mean(axis=(1, 2, 3))
 
     return Task(init=lambda key: split(build(key))[1], losses=losses)

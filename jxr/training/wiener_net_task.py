@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from jxr import rng
 from jxr.config import DegradationRange, WienerNetConfig
-from jxr.models import abstract, apply, split
+from jxr.models import abstract, apply_in, split
 from jxr.models.wiener_net import WienerNet
 from jxr.optics import (
     add_gaussian_noise,
@@ -68,7 +68,7 @@ def wiener_net_task(
         stack = jax.vmap(lambda image, key: example(image, key, log_spectrum))
         keys = rng.per_example(rng.stream(key, "degradation"), batch["example_id"])
         inputs, conditions, wanted = stack(batch["image"], keys)
-        correction = apply(graphdef, params, inputs, conditions)
+        correction = apply_in(config.schedule.precision, graphdef, params, inputs, conditions)
         return jnp.square(correction - wanted).mean(axis=(1, 2, 3))
 
     def example(image: Array, key: Array, log_spectrum: Array) -> tuple[Array, Array, Array]:
