@@ -62,12 +62,14 @@ def train(
     learning_rate=1e-2,
     batch_size=4,
     parallel="jit",
+    accumulate=1,
 ):
     task, arrays = CASES[case]
     schedule = ScheduleConfig(
         epochs=1,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        accumulate=accumulate,
         log_every=2,
         checkpoint_every=4,
     )
