@@ -10,7 +10,8 @@ kermany       The report on the Guangzhou images with a U-Net that two CPU cores
               channels, residual, 112-pixel crops, 3 epochs. About two hours there; scores in
               `experiments/results/kermany/results.json`.
 kermany_full  The same with the U-Net at full width, not residual, on whole images, for 30 epochs.
-              For a GPU or TPU; not run to its end yet, so time and scores are unknown.
+              For a GPU or TPU; not run to its end yet, so time and scores are unknown. What needs
+              less memory: see restorer.py.
 """
 
 from ml_collections import ConfigDict

@@ -11,9 +11,11 @@ from jxr.config import (
     ReproduceConfig,
     RestorerRun,
     RestorerStudyConfig,
+    ScheduleConfig,
+    UNetConfig,
     WienerNetRun,
 )
-from jxr.config_dict import from_config_dict, to_config_dict
+from jxr.config_dict import completed, from_config_dict, to_config_dict
 from jxr.errors import UserError
 
 
@@ -52,6 +54,16 @@ def test_unknown_key_names_the_nearest_right_one():
         UserError, match=r"unknown config key 'blur.sigm': did you mean 'blur.sigma'"
     ):
         from_config_dict(RestorerRun, values)
+
+
+def test_a_config_from_before_a_key_is_completed_by_what_was_done_then():
+    config = RestorerRun(unet=UNetConfig(schedule=ScheduleConfig(epochs=7)))
+    values = dataclasses.asdict(config)
+    del values["unet"]["schedule"]["accumulate"], values["unet"]["remat"], values["seed"]
+    assert from_config_dict(RestorerRun, completed(RestorerRun, values)) == config
+    del values["unet"]
+    with pytest.raises(UserError, match="'unet' is missing"):
+        from_config_dict(RestorerRun, completed(RestorerRun, values))
 
 
 def test_missing_key_is_named():
@@ -99,7 +111,9 @@ def test_impossible_values_name_their_key(section, key, value):
         from_config_dict(ReproduceConfig, values)
 
 
-@pytest.mark.parametrize("key", ["epochs", "batch_size", "log_every", "checkpoint_every"])
+@pytest.mark.parametrize(
+    "key", ["epochs", "batch_size", "accumulate", "log_every", "checkpoint_every"]
+)
 def test_impossible_schedules_are_refused(key):
     values = to_config_dict(RestorerRun()).to_dict()
     values["unet"]["schedule"][key] = 0
@@ -124,7 +138,10 @@ def test_impossible_restorers_for_all_blurs_are_refused(section, key, value):
         from_config_dict(WienerNetRun, values)
 
 
-@pytest.mark.parametrize(("key", "value"), [("clip_norm", -1.0), ("decay", "linear")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("clip_norm", -1.0), ("decay", "linear"), ("accumulate", 3), ("precision", "float16")],
+)
 def test_impossible_optimisers_are_refused(key, value):
     values = to_config_dict(RestorerRun()).to_dict()
     values["unet"]["schedule"][key] = value

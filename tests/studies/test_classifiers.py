@@ -1,12 +1,14 @@
 """Rows of the tables, and log-odds from a head."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import expit, logit, softmax
 
-from jxr.config import BlurConfig, HeadConfig, WeightsConfig
+from jxr.config import BlurConfig, HeadConfig, UNetConfig, WeightsConfig
 from jxr.models import apply, split
 from jxr.studies.classifiers import (
     classification_row,
@@ -14,6 +16,7 @@ from jxr.studies.classifiers import (
     paired_row,
     predict,
 )
+from jxr.studies.restorers import unet_recipe
 from jxr.training.tasks import build_head
 
 
@@ -25,6 +28,22 @@ def test_only_the_report_s_protocol_is_called_report():
     assert wide == "imagenet-head4096-4096-dropout0.5-epochs10"
     linear = head_recipe(HeadConfig(hidden=()), imagenet)
     assert linear == "imagenet-headlinear-dropout0.5-epochs10"
+
+
+def test_recipes_tell_what_changes_results_and_not_how_memory_is_saved():
+    head, unet = HeadConfig(), UNetConfig()
+    parts, rounded = (
+        {"schedule": dataclasses.replace(head.schedule, **change)}
+        for change in ({"accumulate": 4}, {"precision": "bfloat16"})
+    )
+    assert head_recipe(dataclasses.replace(head, **parts), WeightsConfig()) == "report"
+    recipe = head_recipe(dataclasses.replace(head, **rounded), WeightsConfig())
+    assert recipe == "imagenet-head256-dropout0.5-epochs10-bfloat16"
+    schedule = dataclasses.replace(unet.schedule, accumulate=4)
+    saving = dataclasses.replace(unet, remat=True, schedule=schedule)
+    assert unet_recipe(saving) == unet_recipe(unet) == "width64-depth4-epochs30"
+    schedule = dataclasses.replace(unet.schedule, precision="bfloat16")
+    assert unet_recipe(dataclasses.replace(unet, schedule=schedule)).endswith("30-bfloat16")
 
 
 def test_predictions_are_the_log_odds_of_the_head():

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from jxr.config import BlurConfig, DataConfig, RestorerRun
+from jxr.config import BlurConfig, DataConfig, RestorerRun, WienerNetRun
 from jxr.errors import UserError
 from jxr.files import training_lock
 from jxr.studies.workdir import Stages, claim, write_json
@@ -24,6 +24,36 @@ def test_images_may_move_between_calls_and_the_new_place_is_kept(tmp_path):
     claim(tmp_path, RestorerRun(data=DataConfig(path="here")), data="abc")
     claim(tmp_path, RestorerRun(data=DataConfig(path="there")), data="abc")
     assert json.loads((tmp_path / "config.json").read_text())["data"]["path"] == "there"
+
+
+def test_a_directory_from_before_a_key_counts_as_its_default(tmp_path):
+    run = RestorerRun()
+    claim(tmp_path, run, data="abc")
+    path = tmp_path / "config.json"
+    older = json.loads(path.read_text())
+    for key in ("accumulate", "precision", "clip_norm"):
+        del older["unet"]["schedule"][key]
+    del older["unet"]["remat"]
+    path.write_text(json.dumps(older))
+    rounded = dataclasses.replace(run.unet.schedule, precision="bfloat16", clip_norm=1.0)
+    changed = dataclasses.replace(run, unet=dataclasses.replace(run.unet, schedule=rounded))
+    names = r"other values of unet\.schedule\.clip_norm, unet\.schedule\.precision: "
+    with pytest.raises(UserError, match=names):
+        claim(tmp_path, changed, data="abc")
+    claim(tmp_path, run, data="abc")
+    assert json.loads(path.read_text())["unet"]["schedule"]["accumulate"] == 1
+    # A run of another kind stays another run.
+    with pytest.raises(UserError, match=r"other values of .*degradations\.max_noise.*unet\.depth"):
+        claim(tmp_path, WienerNetRun(), data="abc")
+
+
+def test_how_memory_is_saved_may_change_between_calls(tmp_path):
+    run = RestorerRun()
+    claim(tmp_path, run)
+    schedule = dataclasses.replace(run.unet.schedule, accumulate=4)
+    unet = dataclasses.replace(run.unet, schedule=schedule, remat=True)
+    claim(tmp_path, dataclasses.replace(run, unet=unet))
+    assert json.loads((tmp_path / "config.json").read_text())["unet"]["remat"]
 
 
 def test_other_images_are_refused(tmp_path):

@@ -63,12 +63,14 @@ def train(
     batch_size=4,
     parallel="jit",
     part=(0, 1),
+    accumulate=1,
 ):
     task, arrays = CASES[case]
     schedule = ScheduleConfig(
         epochs=1,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        accumulate=accumulate,
         log_every=2,
         checkpoint_every=4,
     )

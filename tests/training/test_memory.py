@@ -1,0 +1,220 @@
+"""What saves memory: parts of a batch, activations computed again, states that are used up."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jxr.config import BlurConfig, UNetConfig
+from jxr.errors import UserError
+from jxr.training.observe import memory_explained
+from jxr.training.parallel import data_parallel
+from jxr.training.step import init_state, make_train_step
+from jxr.training.tasks import restorer_task
+from tests.training.test_loop import CASES, assert_same_bits, train
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = jax.random.key(1)
+RNG = np.random.default_rng(0)
+IMAGES = {
+    "image": RNG.random((8, 32, 32, 1), np.float32),
+    "example_id": np.arange(8, dtype=np.int32),
+}
+
+# In a process of its own, for the number of devices is fixed when JAX starts.
+ON_TWO_DEVICES = """
+import sys
+from pathlib import Path
+import jax, numpy as np, optax
+from jxr.errors import UserError
+from jxr.training.parallel import data_parallel
+from tests.training.test_loop import CASES, train
+from tests.training.test_memory import IMAGES
+assert jax.device_count() == 2
+folder = Path(sys.argv[1])
+for case in CASES:
+    for parallel in ("jit", "pmap"):
+        params = train(case, folder / f"{case}-{parallel}", batch_size=8, accumulate=2,
+                       parallel=parallel)
+        np.savez(folder / f"{case}-{parallel}.npz", *map(np.asarray, jax.tree.leaves(params)))
+program = data_parallel(CASES["restorer"][0], optax.adam(1e-2), 0, "jit", accumulate=2)
+state = jax.jit(program.init, out_shardings=program.sharding)()
+step = program.step.lower(state, program.put_batch(IMAGES), program.key).compile()
+(folder / "step.txt").write_text(step.as_text())
+try:
+    train("classifier", folder / "refused", batch_size=8, accumulate=8)
+except UserError as error:
+    (folder / "refused.txt").write_text(str(error))
+"""
+
+
+def compiled(task, parallel="jit", accumulate=1):
+    """The compiled step of a task on `IMAGES`, and what it takes."""
+    program = data_parallel(task, optax.adam(1e-2), 0, parallel, accumulate)
+    state = program.put_state(jax.jit(program.init, out_shardings=program.sharding)())
+    arguments = state, program.put_batch(IMAGES), program.key
+    return program.step.lower(*arguments).compile(), arguments
+
+
+def assert_close(left, right):
+    # As between numbers of devices: see test_parallel, also on why this tolerance means something.
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("parallel", ["jit", "pmap"])
+def test_a_batch_in_parts_trains_as_the_whole_one(case, parallel, tmp_path):
+    """With dropout, noise and crops: they follow the example. Adam sees one gradient a step."""
+    options = {"batch_size": 8, "parallel": parallel}
+    whole = train(case, tmp_path / "whole", **options)
+    parts = train(case, tmp_path / "parts", **options, accumulate=4)
+    assert_close(parts, whole)
+    logs = [
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("whole", "parts")
+    ]
+    for left, right in zip(*logs, strict=True):
+        assert left["step"] == right["step"]
+        for key in ("loss", "gradient_norm"):
+            assert right[key] == pytest.approx(left[key], rel=1e-4)
+    if case == "restorer":  # a head's optimiser, which counts more than once, is much of it
+        flop = [log[0]["flop_per_step"] for log in logs]
+        assert flop[1] == pytest.approx(flop[0], rel=0.1)
+
+
+@pytest.mark.devices
+def test_parts_on_two_devices_train_the_same_and_no_example_moves(tmp_path):
+    flags = "--xla_force_host_platform_device_count=2"
+    subprocess.run(
+        [sys.executable, "-c", ON_TWO_DEVICES, str(tmp_path)],
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+    )
+    for case in CASES:
+        whole = jax.tree.leaves(train(case, tmp_path / case, batch_size=8))
+        for parallel in ("jit", "pmap"):
+            saved = np.load(tmp_path / f"{case}-{parallel}.npz")
+            assert_close([saved[name] for name in saved.files], whole)
+    step = (tmp_path / "step.txt").read_text()
+    assert "all-reduce" in step
+    for motion in ("all-gather", "all-to-all", "collective-permute"):
+        assert motion not in step
+    assert (tmp_path / "refused.txt").read_text() == (
+        "schedule.batch_size 8 does not divide by the 2 devices times schedule.accumulate 8: give a"
+        " multiple"
+    )
+
+
+@pytest.mark.resume
+def test_a_run_may_go_on_in_other_parts(tmp_path):
+    straight = train("restorer", tmp_path / "straight")
+    train("restorer", tmp_path / "resumed", steps=4, accumulate=2)
+    assert_close(train("restorer", tmp_path / "resumed"), straight)
+
+
+def test_parts_need_less_memory_and_one_part_is_no_loop():
+    task, _ = CASES["restorer"]
+    whole, parts = (compiled(task, accumulate=count)[0].memory_analysis() for count in (1, 4))
+    assert parts.temp_size_in_bytes < whole.temp_size_in_bytes / 2
+    optimizer = optax.adam(1e-2)
+    state = jax.eval_shape(lambda: init_state(task, optimizer, jax.random.key(0)))
+    loops = [
+        str(jax.make_jaxpr(step)(state, IMAGES, jax.random.key(1))).count(" scan[")
+        for step in (make_train_step(task, optimizer, accumulate=count) for count in (1, 4))
+    ]
+    assert loops == [0, 1]
+
+
+def unet_tasks(**sizes):
+    return (
+        restorer_task(UNetConfig(**sizes, remat=remat), BlurConfig(sigma=1.0, noise=0.05))
+        for remat in (False, True)
+    )
+
+
+def test_activations_computed_again_give_the_same_gradients():
+    kept, again = unet_tasks(width=2, depth=2, residual=True)
+    params = kept.init(jax.random.key(0))
+    assert_same_bits(params, again.init(jax.random.key(0)))
+    batch = jax.tree.map(jnp.asarray, IMAGES)
+    # Nothing at zero, where the head of a residual network starts.
+    params = jax.tree.map(lambda leaf: leaf + 0.01, params)
+    found, expected = (
+        jax.jit(jax.value_and_grad(lambda p, task=task: task.losses(p, batch, KEY).mean()))(params)
+        for task in (again, kept)
+    )
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6 * np.abs(b).max())
+
+
+def test_activations_computed_again_are_not_kept_between_the_passes():
+    """What JAX keeps for the backward pass, whatever the compiler makes of it."""
+    images = {
+        "image": jax.ShapeDtypeStruct((4, 128, 128, 1), np.float32),
+        "example_id": jax.ShapeDtypeStruct((4,), np.int32),
+    }
+
+    def kept(task):
+        def residuals(params, batch):
+            return jax.vjp(lambda p: task.losses(p, batch, KEY).mean(), params)[1]
+
+        params = jax.eval_shape(task.init, KEY)
+        leaves = jax.tree.leaves(jax.eval_shape(residuals, params, images))
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+
+    plain, again = map(kept, unet_tasks(width=8, depth=3))
+    # Of every level its output, and what the upward path adds: 2 maps of 14 at each resolution.
+    assert again < plain / 4
+
+
+@pytest.mark.skipif(
+    jax.__version_info__ < (0, 12), reason="older compilers for CPUs merge the two forward passes"
+)
+def test_activations_computed_again_save_memory_when_compiled():
+    images = {
+        "image": jax.ShapeDtypeStruct((4, 128, 128, 1), np.float32),
+        "example_id": jax.ShapeDtypeStruct((4,), np.int32),
+    }
+    programs = [
+        data_parallel(task, optax.adam(1e-2), 0, "jit") for task in unet_tasks(width=8, depth=3)
+    ]
+    plain, again = (
+        program.step.lower(jax.eval_shape(program.init), images, program.key).compile()
+        for program in programs
+    )
+    sizes = [step.memory_analysis().temp_size_in_bytes for step in (plain, again)]
+    assert sizes[1] < 0.9 * sizes[0]
+    flop = [step.cost_analysis()["flops"] for step in (plain, again)]
+    assert flop[1] > 1.2 * flop[0]  # a third forward and backward pass is the price
+
+
+@pytest.mark.parametrize("parallel", ["jit", "pmap"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_step_uses_up_the_state_and_writes_the_next_one_in_its_place(parallel, accumulate):
+    task, _ = CASES["restorer"]
+    step, (state, batch, key) = compiled(task, parallel, accumulate)
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    assert step.memory_analysis().alias_size_in_bytes >= size
+    first, _ = step(state, batch, key)  # under pmap the first state came from the host
+    second, _ = step(first, batch, key)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(first))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(second))
+
+
+def test_running_out_of_memory_names_the_keys_that_help():
+    with (
+        pytest.raises(UserError, match=r"^run: .*schedule\.accumulate.*unet\.remat.*batch_size"),
+        memory_explained("run"),
+    ):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory\nmore")
+    with pytest.raises(jax.errors.JaxRuntimeError, match="other"), memory_explained("run"):
+        raise jax.errors.JaxRuntimeError("INTERNAL: other")
