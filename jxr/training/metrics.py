@@ -165,7 +165,7 @@ class MetricsLog:
         """Returns the mean over steps, of each member if this is a sweep."""
         means = [
             math.fsum(column) / len(column) if all_sound else None
-            for column, all_sound in zip(values.T, sound.all(axis=0), strict=True)
+            for column, all_sound in zip(values.T, np.all(sound, axis=0), strict=True)
         ]
         return means if self._members else means[0]
 
