@@ -173,8 +173,8 @@ def _parse_flags(arguments: list[str]) -> list[str]:
 
 
 def _guarded(main: Callable[[], None]) -> None:
-    from jxr.training.loop import Stopped
     from jxr.training.processes import leave
+    from jxr.training.stopping import Stopped
 
     try:
         main()

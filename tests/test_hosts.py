@@ -33,7 +33,7 @@ import jax, numpy as np
 index, folder = int(sys.argv[1]), Path(sys.argv[3])
 jax.distributed.initialize(sys.argv[2], 2, index)
 from jxr.errors import UserError
-from jxr.training.loop import Stopped
+from jxr.training.stopping import Stopped
 from jxr.training.processes import first_process_first
 from tests.training.test_loop import CASES, train
 

@@ -7,12 +7,10 @@ this is what makes a resumed run equal to an uninterrupted one, bit for bit.
 
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -33,18 +31,7 @@ from jxr.training.observe import Trace, compile_step, memory_explained
 from jxr.training.parallel import Program, data_parallel, on_first_device
 from jxr.training.processes import agreed
 from jxr.training.step import Task, TrainState
-
-
-class Stopped(Exception):
-    """A signal asked the run to stop, and its state is saved: no error.
-
-    Attributes:
-        signum: the number of the signal.
-    """
-
-    def __init__(self, message: str, signum: int):
-        super().__init__(message)
-        self.signum = signum
+from jxr.training.stopping import Stopped, StopRequest
 
 
 @runtime_checkable
@@ -137,7 +124,7 @@ def run(
         )
     directory.mkdir(parents=True, exist_ok=True)
     first, alone = jax.process_index() == 0, jax.process_count() == 1
-    stop = _StopRequest()
+    stop = StopRequest()
     # The signals stay caught until the last save is on disk.
     with (
         # Processes of one run write together.
@@ -251,23 +238,3 @@ def make_optimizer(
     if schedule.clip_norm:
         return optax.chain(optax.clip_by_global_norm(schedule.clip_norm), adam)
     return adam
-
-
-class _StopRequest:
-    """Turns SIGTERM and SIGINT into a flag that the loop reads between steps."""
-
-    def __init__(self) -> None:
-        self.requested = 0  # the number of the signal
-        self._previous: dict[int, Any] = {}
-
-    def __enter__(self) -> "_StopRequest":
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            self._previous[signum] = signal.signal(signum, self._request)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for signum, handler in self._previous.items():
-            signal.signal(signum, handler)
-
-    def _request(self, signum: int, frame: FrameType | None) -> None:
-        self.requested = signum

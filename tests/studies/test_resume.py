@@ -18,7 +18,8 @@ from jxr.studies.restorers import train_unet
 from jxr.studies.runs import train_classifier, train_restorer
 from jxr.studies.wiener_nets import train_wiener_net
 from jxr.training.launch import PLAIN
-from jxr.training.loop import MetricsLog, Stopped
+from jxr.training.metrics import MetricsLog
+from jxr.training.stopping import Stopped
 from ml_collections_configs import classification, classifier, reproduce, restorer, wiener_net
 from tests.tiny import tiny
 

@@ -15,8 +15,9 @@ from jxr.data import batches
 from jxr.errors import UserError
 from jxr.training.checkpoints import Checkpoints, load_params
 from jxr.training.launch import Launch
-from jxr.training.loop import Stopped, fit, make_optimizer
+from jxr.training.loop import fit, make_optimizer
 from jxr.training.step import init_state
+from jxr.training.stopping import Stopped
 from jxr.training.tasks import classifier_task, restorer_task
 
 STEPS = 9

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from jxr.training.loop import Stopped
+from jxr.training.stopping import Stopped
 from tests.training.test_loop import CASES, assert_same_bits, train
 from tests.training.test_metrics import rows_of
 
@@ -78,7 +78,7 @@ RESUMING = """
 import sys
 from pathlib import Path
 import jax, numpy as np
-from jxr.training.loop import Stopped
+from jxr.training.stopping import Stopped
 from tests.training.test_loop import CASES, train
 assert jax.device_count() == int(sys.argv[1])
 for folder, stop_at in (argument.split(":") for argument in sys.argv[2:]):

@@ -15,7 +15,8 @@ from jxr.config import BlurConfig, HeadConfig, ScheduleConfig, UNetConfig
 from jxr.data import batches
 from jxr.errors import UserError
 from jxr.training.launch import Launch
-from jxr.training.loop import Stopped, fit
+from jxr.training.loop import fit
+from jxr.training.stopping import Stopped
 from jxr.training.sweep import best_mapping, fit_sweep, used_devices
 from jxr.training.tasks import classifier_task, restorer_task
 from tests.training.test_loop import CASES, StopAt, assert_same_bits
