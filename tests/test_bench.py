@@ -156,4 +156,4 @@ def test_the_table():
     row |= {"ratio": 3837.6, "unit": "images/s", "device": "cpu", "batch": 32, "dtype": "float32"}
     text = to_markdown(bench_table([row, {**row, "what": "sweep8_heads"}]))
     assert "| Wiener filter | scikit-image | 12,300 | 3.22 | images/s | 3837.60 | 32 |" in text
-    assert "| sweep8 heads | scikit-image |" in text
+    assert "| eight heads, training | scikit-image |" in text
