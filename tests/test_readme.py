@@ -8,6 +8,7 @@ from jxr.reporting import summary, to_markdown, without
 from jxr.reporting.bench_table import bench_table
 from jxr.reporting.classification_figure import recipe_table
 from jxr.reporting.restorer_figure import limit_table
+from jxr.reporting.sweep_figure import break_table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -19,6 +20,9 @@ def test_tables_of_the_readme_are_the_committed_results():
     recipes = recipe_table(results("classification")["classification"])
     recipes = without(recipes, {"blurred → original", "blurred → recovered"})
     assert to_markdown(recipes) in README
+
+    breaks = [row for row in results("sweep")["breaks"] if row["train_sigma"] == 0]
+    assert to_markdown(break_table(breaks)) in README
 
     bench = json.loads((ROOT / "experiments" / "results" / "bench.json").read_text())
     # All are of images/s on one device; what the table leaves out stands above it.
