@@ -72,6 +72,17 @@ def test_ours_and_the_peers_agree(what, quick, tmp_path):
     )
 
 
+def test_stacked_models_agree_with_single_ones(quick, tmp_path):
+    """Losses and gradient norms of three steps, checked by the cases themselves."""
+    whats = ["sweep8_heads", "sweep8_restorers"]
+    rows = run_bench(whats, tmp_path / "bench.json", repeats=1, scale="tiny")
+    assert [(row["what"], row["peer_name"].split()[-1]) for row in rows] == [
+        ("sweep8_heads", "vmap"),
+        ("sweep8_restorers", "loop"),  # on a CPU
+    ]
+    assert all(row["difference"] < 1e-3 for row in rows)
+
+
 @pytest.mark.torch
 @pytest.mark.parametrize("what", ["vgg_features", "unet_train"])
 def test_networks_agree_with_pytorch(what, quick, tmp_path, monkeypatch):
