@@ -25,7 +25,7 @@ from jxr.training.sweep import Mapped, best_mapping, mapping
 from jxr.training.tasks import blurred_images, build_unet
 
 FILES = {"validation": "validation.json", "test": "results.json"}  # by part
-BATCH = 16
+BATCH = 4  # images, each at all sigmas at once
 
 
 def restorer_sweep_study(
@@ -97,7 +97,7 @@ def unet_errors(
         rows: Which of them.
         sigmas: Of the blur, in pixels.
         blur: The rest of the setting; its sigma is the largest.
-        mapped: How a device goes over sigmas and members.
+        mapped: How a device goes over members.
     """
     graph, _ = abstract(build_unet(config))
     key = rng.stream(jax.random.key(0), "noise")
@@ -137,7 +137,7 @@ def _errors(
         restored = mapping(mapped)(member)(params)
         return jnp.concatenate([error(blurred)[None], restored])
 
-    return mapping(mapped)(at)(sigmas)
+    return jax.vmap(at)(sigmas)  # all by the same kernels, so it is but a larger batch
 
 
 def error_rows(
