@@ -17,7 +17,8 @@ def main() -> None:
     """Runs what is left of the study in the run directory."""
     from jxr.config import ClassificationConfig
     from jxr.reporting.classification_figure import write_classification
-    from jxr.studies.classification_study import FILES, classification_study
+    from jxr.studies.classification_study import classification_study
+    from jxr.studies.workdir import FILES
 
     config = cli.config_of(ClassificationConfig, CONFIG)
     workdir, cache = cli.folders()

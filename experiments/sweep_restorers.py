@@ -17,7 +17,8 @@ def main() -> None:
     """Runs what is left of the study in the run directory."""
     from jxr.config import RestorerSweepConfig
     from jxr.reporting.sweep_restorers_figure import write_restorer_sweep
-    from jxr.studies.sweep_restorers import FILES, restorer_sweep_study
+    from jxr.studies.sweep_restorers import restorer_sweep_study
+    from jxr.studies.workdir import FILES
 
     config = cli.config_of(RestorerSweepConfig, CONFIG)
     workdir, cache = cli.folders()

@@ -17,7 +17,8 @@ def main() -> None:
     """Runs what is left of the study in the run directory."""
     from jxr.config import SigmaSweepConfig
     from jxr.reporting.sweep_figure import write_sigma_sweep
-    from jxr.studies.sweep_study import FILES, sigma_sweep_study
+    from jxr.studies.sweep_study import sigma_sweep_study
+    from jxr.studies.workdir import FILES
 
     config = cli.config_of(SigmaSweepConfig, CONFIG)
     workdir, cache = cli.folders()

@@ -38,6 +38,10 @@ class ScheduleConfig:
         if not (math.isfinite(self.clip_norm) and self.clip_norm >= 0):
             raise UserError(f"schedule.clip_norm is {self.clip_norm}: give 0 or a positive number")
 
+    def steps(self, examples: int) -> int:
+        """Returns how many whole batches there are in all epochs of so many examples."""
+        return self.epochs * examples // self.batch_size
+
 
 @dataclasses.dataclass(frozen=True)
 class HeadConfig:

@@ -5,7 +5,6 @@ thresholds and temperatures too. `part` says on which images the tables are: tes
 recipes are finished.
 """
 
-import os
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,8 @@ from jxr.studies.dataset import load_dataset
 from jxr.studies.features import load_backbone
 from jxr.studies.recipes import KINDS, RECIPES, TRAIN_ON, Inputs
 from jxr.studies.restorers import check_blur, check_reflect, in_batches
-from jxr.studies.workdir import Stages, claim, study_provenance, write_json
+from jxr.studies.workdir import FILES, Stages, claim, study_provenance, write_arrays, write_json
 from jxr.training.launch import PLAIN, Launch
-
-FILES = {"validation": "validation.json", "test": "results.json"}  # by part
 
 
 def classification_study(
@@ -99,9 +96,7 @@ def log_odds(inputs: Inputs, part: str) -> dict[Cell, np.ndarray]:
         }
         rows = np.sort(inputs.dataset.part(part))
         paths = np.array([inputs.dataset.records[row].path for row in rows])
-        unfinished = path.with_name(f"unfinished-{path.name}")
-        np.savez(unfinished, paths=paths, tasks=np.array(inputs.tasks), **arrays)
-        os.replace(unfinished, path)
+        write_arrays(path, arrays | {"paths": paths, "tasks": np.array(inputs.tasks)})
     with np.load(path, allow_pickle=False) as kept:
         return {cell: kept[" ".join(cell)] for cell in cells}
 

@@ -56,11 +56,8 @@ def train_head(
     launch: Launch = PLAIN,
 ) -> Any:
     """Trains a head on rows of the cached features, or goes on with it; returns its parameters."""
-    steps = config.schedule.epochs * len(chosen.rows) // config.schedule.batch_size
-    labels = np.full(len(features), -1, np.int32)
-    labels[chosen.rows] = chosen.labels
     iterator = batches(
-        {"features": features, "label": labels},
+        {"features": features, "label": label_column(chosen, len(features))},
         rows=chosen.rows,
         batch_size=config.schedule.batch_size,
         seed=seed,
@@ -70,12 +67,19 @@ def train_head(
         classifier_task(config, features.shape[1]),
         iterator,
         schedule=config.schedule,
-        steps=steps,
+        steps=config.schedule.steps(len(chosen.rows)),
         seed=seed,
         directory=directory,
         title=title,
         launch=launch,
     )
+
+
+def label_column(chosen: Examples, length: int) -> Int[np.ndarray, " n"]:
+    """Returns the labels of the examples at their rows, among so many; elsewhere -1."""
+    labels = np.full(length, -1, np.int32)
+    labels[chosen.rows] = chosen.labels
+    return labels
 
 
 def load_head(config: HeadConfig, in_features: int, directory: Path) -> Any:

@@ -126,7 +126,6 @@ def train_tuned(
         launch: See `fit`.
     """
     labels, weights = (np.tile(values, (len(maps), 1)) for values in wanted)
-    steps = config.schedule.epochs * len(maps[0]) // config.schedule.batch_size
     task = fine_tuning_task(config, labels.shape[1], backbone.params, maps_side(config))
     iterator = batches(
         {"features": Stack(maps), "labels": labels, "weights": weights},
@@ -137,7 +136,7 @@ def train_tuned(
         task,
         iterator,
         schedule=config.schedule,
-        steps=steps,
+        steps=config.schedule.steps(len(maps[0])),
         seed=seed,
         directory=directory,
         title=title,

@@ -68,7 +68,6 @@ def train_unet(
 ) -> Any:
     """Trains the U-Net of one blur setting, or goes on with it; returns its parameters."""
     schedule = run.unet.schedule
-    steps = schedule.epochs * len(dataset.train) // schedule.batch_size
     iterator = batches(
         {"image": dataset.images},
         rows=dataset.train,
@@ -80,7 +79,7 @@ def train_unet(
         restorer_task(run.unet, run.blur),
         iterator,
         schedule=schedule,
-        steps=steps,
+        steps=schedule.steps(len(dataset.train)),
         seed=run.seed,
         directory=directory,
         title=title,

@@ -4,7 +4,6 @@ Every batch of images is blurred, made noisy, restored, and given to all classif
 of the grid, without leaving the device.
 """
 
-import os
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -26,6 +25,7 @@ from jxr.models.vgg16 import extract
 from jxr.optics import cut_profile, effective_sigma, gaussian_profile, kernel_radius
 from jxr.studies.dataset import Dataset
 from jxr.studies.features import Backbone
+from jxr.studies.workdir import write_arrays
 from jxr.training.sweep import Mapped, mapping
 from jxr.training.tasks import blurred_images, build_head
 
@@ -156,10 +156,3 @@ def in_features(heads: Mapping[str, Any]) -> int:
     layers = next(iter(heads.values()))
     first = layers["hidden0"] if "hidden0" in layers else layers["logits"]
     return first["kernel"].shape[1]
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes an .npz file whole or not at all."""
-    unfinished = path.with_name(f"unfinished-{path.name}")
-    np.savez(unfinished, **dict(arrays))  # type: ignore[arg-type]
-    os.replace(unfinished, path)

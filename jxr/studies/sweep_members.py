@@ -1,20 +1,22 @@
 """The members of a sweep over sigma, and their training as one stack."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from jxr.config import HeadConfig, RestorerSweepConfig, SigmaSweepConfig
+from jxr.config import HeadConfig, RestorerSweepConfig, ScheduleConfig, SigmaSweepConfig
 from jxr.data import batches
 from jxr.studies.binary_tasks import Examples
+from jxr.studies.classifiers import label_column
 from jxr.studies.dataset import Dataset
 from jxr.training.launch import Launch
-from jxr.training.sweep import Trained, best_mapping, fit_sweep
+from jxr.training.step import Task
+from jxr.training.sweep import Settings, Trained, best_mapping, fit_sweep
 from jxr.training.tasks import classifier_task, restorer_task
 
 
@@ -45,6 +47,15 @@ def member_settings(members: Sequence[Member]) -> dict[str, Float[np.ndarray, " 
     }
 
 
+def diverged(members: Sequence[Member], trained: Trained) -> list[str]:
+    """Returns a note on each member that has no place in the results."""
+    return [
+        f"{member.name} diverged and is left out"
+        for member, sound in zip(members, trained.sound, strict=True)
+        if not sound
+    ]
+
+
 def train_head_stack(
     config: HeadConfig,
     members: Sequence[Member],
@@ -66,27 +77,15 @@ def train_head_stack(
         title: For the progress display.
         launch: See `fit`.
     """
-    schedule = config.schedule
     by_sigma = {sigma: features(sigma) for sigma in sorted({member.sigma for member in members})}
     (length, width), *_ = (one.shape for one in by_sigma.values())
-    labels = np.full(length, -1, np.int32)
-    labels[chosen.rows] = chosen.labels
-    return fit_sweep(
+    labels = label_column(chosen, length)
+    return _train_stack(
         lambda setting: classifier_task(config, width),
-        [
-            batches(
-                {"features": by_sigma[member.sigma], "label": labels},
-                rows=chosen.rows,
-                batch_size=schedule.batch_size,
-                seed=member.seed,
-            )
-            for member in members
-        ],
-        settings=member_settings(members),
-        seeds=[member.seed for member in members],
-        names=[member.name for member in members],
-        schedule=schedule,
-        steps=schedule.epochs * len(chosen.rows) // schedule.batch_size,
+        members,
+        lambda member: {"features": by_sigma[member.sigma], "label": labels},
+        chosen.rows,
+        config.schedule,
         directory=directory,
         title=title,
         launch=launch,
@@ -102,26 +101,39 @@ def train_unet_stack(
     launch: Launch,
 ) -> Trained:
     """Trains one U-Net a member, or goes on with them; each equals `train_unet` of its own."""
-    schedule = config.unet.schedule
     widest = dataclasses.replace(config.blur, sigma=max(config.train_sigmas))
-    return fit_sweep(
+    return _train_stack(
         lambda setting: restorer_task(config.unet, widest, setting["sigma"]),
+        members,
+        lambda member: {"image": dataset.images},
+        dataset.train,
+        config.unet.schedule,
+        directory=directory,
+        title="unets",
+        launch=launch,
+        mapped=best_mapping(convolutional=True),
+    )
+
+
+def _train_stack(
+    task_of: Callable[[Settings], Task],
+    members: Sequence[Member],
+    arrays: Callable[[Member], Mapping[str, np.ndarray]],
+    rows: Int[np.ndarray, " n"],
+    schedule: ScheduleConfig,
+    **options: Any,
+) -> Trained:
+    """Trains all members on these rows of their arrays; for the options see `fit_sweep`."""
+    return fit_sweep(
+        task_of,
         [
-            batches(
-                {"image": dataset.images},
-                rows=dataset.train,
-                batch_size=schedule.batch_size,
-                seed=member.seed,
-            )
+            batches(arrays(member), rows=rows, batch_size=schedule.batch_size, seed=member.seed)
             for member in members
         ],
         settings=member_settings(members),
         seeds=[member.seed for member in members],
         names=[member.name for member in members],
         schedule=schedule,
-        steps=schedule.epochs * len(dataset.train) // schedule.batch_size,
-        directory=directory,
-        title="unets",
-        launch=launch,
-        mapped=best_mapping(convolutional=True),
+        steps=schedule.steps(len(rows)),
+        **options,
     )

@@ -18,13 +18,12 @@ from jxr.data import eval_batches
 from jxr.models import abstract, apply
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.restorers import check_blur, check_unet, setting_of, unet_recipe
-from jxr.studies.sweep_members import Member, members_of, train_unet_stack
-from jxr.studies.workdir import Stages, claim, study_provenance, write_json
+from jxr.studies.sweep_members import Member, diverged, members_of, train_unet_stack
+from jxr.studies.workdir import FILES, Stages, claim, study_provenance, write_json
 from jxr.training.launch import PLAIN, Launch
 from jxr.training.sweep import Mapped, best_mapping, mapping
 from jxr.training.tasks import blurred_images, build_unet
 
-FILES = {"validation": "validation.json", "test": "results.json"}  # by part
 BATCH = 4  # images, each at all sigmas at once
 
 
@@ -64,12 +63,7 @@ def restorer_sweep_study(
             replace(config.blur, sigma=max(config.sigmas)),
             best_mapping(convolutional=True),
         )
-    notes = [*dataset.notes, f"scored on {part} images"]
-    notes += [
-        f"{member.name} diverged and is left out"
-        for member, fine in zip(members, trained.sound, strict=True)
-        if not fine
-    ]
+    notes = [*dataset.notes, f"scored on {part} images", *diverged(members, trained)]
     results = {
         "provenance": study_provenance(config, stages, notes, data=dataset.fingerprint),
         "part": part,

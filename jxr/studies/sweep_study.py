@@ -23,11 +23,10 @@ from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import Backbone, dataset_features, load_backbone
 from jxr.studies.restorers import check_blur, check_reflect, spread
 from jxr.studies.sweep_grid import KINDS, Classifiers, Grid, predict_grid
-from jxr.studies.sweep_members import members_of, train_head_stack
-from jxr.studies.workdir import Stages, claim, study_provenance, write_json
+from jxr.studies.sweep_members import diverged, members_of, train_head_stack
+from jxr.studies.workdir import FILES, Stages, claim, study_provenance, write_json
 from jxr.training.launch import PLAIN, Launch
 
-FILES = {"validation": "validation.json", "test": "results.json"}  # by part
 LOSSES = {"accuracy": 0.05, "auc": 0.02}  # from the sharpest images, that count as broken
 
 
@@ -103,11 +102,7 @@ def sigma_sweep_study(
         chosen = asked[name]
         among = np.searchsorted(tested, chosen.rows)
         sound = trained[name].sound
-        notes += [
-            f"{name}: {member.name} diverged and is left out"
-            for member, fine in zip(members, sound, strict=True)
-            if not fine
-        ]
+        notes += [f"{name}: {note}" for note in diverged(members, trained[name])]
         for rows, table in zip(
             task_rows(config, name, chosen.labels, log_odds[name][..., among], sound),
             tables.values(),

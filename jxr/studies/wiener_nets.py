@@ -66,7 +66,7 @@ def train_wiener_net(
             part=this_part(),
         ),
         schedule=schedule,
-        steps=schedule.epochs * len(dataset.train) // schedule.batch_size,
+        steps=schedule.steps(len(dataset.train)),
         seed=run.seed,
         directory=workdir,
         title="wiener_net",

@@ -4,12 +4,13 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from absl import logging
 
 from jxr.config_dict import completed
@@ -20,6 +21,10 @@ from jxr.training.processes import first_process_first
 
 # Ends of the keys that may change between calls of a run: where things lie, how memory is saved.
 FREE = (".path", ".accumulate", ".remat")
+# What a run learnt from: other images, or others of them held back, would make its scores untrue.
+LEARNT_FROM = ("data.", "fingerprints.")
+# A study's results, by the part of the data that they are of.
+FILES = {"validation": "validation.json", "test": "results.json"}
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -30,8 +35,11 @@ def write_json(path: Path, values: Any) -> None:
     os.replace(temporary, path)
 
 
-# What a run learnt from: other images, or others of them held back, would make its scores untrue.
-LEARNT_FROM = ("data.", "fingerprints.")
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes an .npz file so that a crash leaves either the old file or the new one."""
+    unfinished = path.with_name(f"unfinished-{path.name}")
+    np.savez(unfinished, **dict(arrays))  # type: ignore[arg-type]
+    os.replace(unfinished, path)
 
 
 @first_process_first()

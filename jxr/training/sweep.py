@@ -7,6 +7,7 @@ checkpoints and the program, and are spread over devices along the stack.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -166,7 +167,7 @@ def mapping(mapped: Mapped) -> Callable[[Callable[..., Any]], Callable[..., Any]
     def loop(function: Callable[..., Any]) -> Callable[..., Any]:
         def one_by_one(*stacked: Any) -> Any:
             count = len(jax.tree.leaves(stacked)[0])
-            members = [jax.tree.map(lambda leaf: leaf[i], stacked) for i in range(count)]  # noqa: B023
+            members = [jax.tree.map(itemgetter(place), stacked) for place in range(count)]
             results = [function(*member) for member in members]
             return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
 

@@ -15,10 +15,11 @@ from jxr.errors import UserError
 from jxr.evaluation import reliability
 from jxr.reporting.classification_figure import write_classification
 from jxr.studies.binary_tasks import Examples
-from jxr.studies.classification_study import FILES, classification_study, scaling_of
+from jxr.studies.classification_study import classification_study, scaling_of
 from jxr.studies.classification_tables import best_threshold_accuracy
 from jxr.studies.features import load_backbone
 from jxr.studies.fine_tuning import answers, frozen_maps
+from jxr.studies.workdir import FILES
 from ml_collections_configs.classification import RUNS, get_config
 from tests.test_experiments import call, the_error
 from tests.tiny import tiny, tiny_phantoms

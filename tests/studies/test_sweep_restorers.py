@@ -22,6 +22,7 @@ from jxr.training.launch import PLAIN
 from ml_collections_configs.sweep_restorers import RUNS, get_config, sweep
 from tests.test_experiments import call, the_error
 from tests.tiny import tiny_phantoms
+from tests.training.test_sweep import member
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def test_errors_equal_those_of_single_restorers(finished, mapped):
         mse = restoration_scores(originals, blurred)["mse"]
         np.testing.assert_allclose(found[place, 0], mse, rtol=1e-4, atol=1e-12)
         for number in range(len(members)):
-            params = jax.tree.map(lambda leaf, number=number: leaf[number], trained.params)
+            params = member(trained.params, number)
             restored = in_batches(unet_restorer(config.unet, params), blurred)
             mse = restoration_scores(originals, restored)["mse"]
             np.testing.assert_allclose(found[place, 1 + number], mse, rtol=1e-4, atol=1e-12)
@@ -78,20 +79,17 @@ def test_errors_equal_those_of_single_restorers(finished, mapped):
     np.testing.assert_allclose(found.ravel(), expected, rtol=1e-4, atol=1e-12)
 
 
-def test_each_unet_equals_the_single_run_that_the_config_lists(finished):
+def test_each_unet_equals_the_single_run_that_the_config_lists(finished, monkeypatch):
     config, folder, _ = finished
-    RUNS["small"] = config
-    try:
-        singles = sweep("small")
-    finally:
-        del RUNS["small"]
+    monkeypatch.setitem(RUNS, "small", config)
+    singles = sweep("small")
     place = 1  # of sigma 1, seed 1
     train_restorer(singles[place], folder / "alone", folder / "cache")
     dataset = load_dataset(config.data, folder / "cache")
     members = members_of(config)
     assert members[place] == (singles[place].blur.sigma, 1e-3, singles[place].seed) == (1, 1e-3, 1)
     trained = train_unet_stack(config, members, dataset, folder / "run" / "unets", PLAIN)
-    mine = jax.tree.map(lambda leaf: leaf[place], trained.params)
+    mine = member(trained.params, place)
     alone = load_params(folder / "alone" / "checkpoints", mine)
     for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(alone), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)

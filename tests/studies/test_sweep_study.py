@@ -32,6 +32,7 @@ from jxr.training.launch import PLAIN
 from ml_collections_configs.sweep_sigma import RUNS, get_config, sweep
 from tests.test_experiments import call, the_error
 from tests.tiny import tiny, tiny_phantoms
+from tests.training.test_sweep import member, metrics
 
 
 def small(name, path):
@@ -136,11 +137,7 @@ def test_the_grid_in_one_program_equals_setting_after_setting(finished, mapped):
             source = {"images": f"{kind} {place} {mapped}"}
             seen = cached_features(backbone, images, folder / "cache", title="", source=source)
             for number in range(len(members)):
-                params = {
-                    layer: {key: leaf[number] for key, leaf in leaves.items()}
-                    for layer, leaves in trained.params.items()
-                }
-                expected = predict(config.head, params, seen)
+                expected = predict(config.head, member(trained.params, number), seen)
                 np.testing.assert_allclose(
                     found[place, KINDS.index(kind), number], expected, rtol=2e-2, atol=2e-2
                 )
@@ -148,32 +145,20 @@ def test_the_grid_in_one_program_equals_setting_after_setting(finished, mapped):
     assert np.abs(found[0] - found[2]).max() > 0.1
 
 
-def test_each_head_equals_the_single_run_that_the_config_lists(finished):
+def test_each_head_equals_the_single_run_that_the_config_lists(finished, monkeypatch):
     config, folder, _ = finished
-    RUNS["small"] = config
-    try:
-        singles = sweep("small")
-    finally:
-        del RUNS["small"]
+    monkeypatch.setitem(RUNS, "small", config)
+    singles = sweep("small")
     assert len(singles) == 2 * 4
     members = members_of(config)
-    stack = {
-        number: json.loads(line)["loss"]
-        for number, line in enumerate(
-            (folder / "run" / "heads" / "normal_vs_pneumonia" / "metrics.jsonl")
-            .read_text()
-            .splitlines()
-        )
-    }
+    stack = metrics(folder / "run" / "heads" / "normal_vs_pneumonia")
     for place in (0, 3):  # of sigma 0 and seed 0, of sigma 1 and seed 1
         run = singles[place]
         assert (run.blur.sigma, run.seed) == (members[place].sigma, members[place].seed)
         alone = folder / f"alone{place}"
         train_classifier(run, alone, folder / "cache")
-        losses = [
-            json.loads(line)["loss"] for line in (alone / "metrics.jsonl").read_text().splitlines()
-        ]
-        assert losses == pytest.approx([row[place] for row in stack.values()], rel=1e-3)
+        losses = [row["loss"] for row in metrics(alone)]
+        assert losses == pytest.approx([row["loss"][place] for row in stack], rel=1e-3)
         params = load_head(run.head, 512, alone)
         assert params["logits"]["bias"].shape == (2,)
 

@@ -48,11 +48,7 @@ def start(folder):
     return subprocess.Popen(
         [sys.executable, "-c", f"{SCRIPT}\ntrain({str(folder)!r}, {STEPS}, 1)"],
         cwd=ROOT,
-        env={
-            **os.environ,
-            "JAX_PLATFORMS": "cpu",
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        },
+        env={**os.environ, **CACHE_ALL, "JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
