@@ -11,6 +11,8 @@ import pytest
 _compiled = tempfile.TemporaryDirectory(prefix="jxr-compiled-")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _compiled.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+# Tests compile more than they compute.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 # Before the first import of jxr: the hook rewrites modules as they are imported.
 jaxtyping.install_import_hook("jxr", "beartype.beartype")
