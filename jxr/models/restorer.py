@@ -83,16 +83,23 @@ class Restorer:
         """
         if blurred.dtype not in (jnp.float32, jnp.float64):
             raise ValueError(f"blurred must be float32 or float64 in [0, 1], not {blurred.dtype}")
-        check_odd(kernel)
-        check_symmetric(kernel)
-        for name, value in (
-            ("noise", noise),
-            ("quantisation", quantisation),
-            ("width_error", width_error),
-        ):
-            check_range(name, value, 0, closed=True)
+        check_told(kernel, noise, quantisation, width_error)
         numbers = (jnp.asarray(x, float) for x in (noise, quantisation, width_error))
         return _restore(self.graphdef, self.params, blurred, kernel, *numbers)
+
+
+def check_told(
+    kernel: Kernel, noise: Scalar, quantisation: Scalar, width_error: Scalar
+) -> None:
+    """Raises ValueError for what no restorer can be told."""
+    check_odd(kernel)
+    check_symmetric(kernel)
+    for name, value in (
+        ("noise", noise),
+        ("quantisation", quantisation),
+        ("width_error", width_error),
+    ):
+        check_range(name, value, 0, closed=True)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -119,12 +126,17 @@ def _restore(
     correction = apply(
         graphdef, params, bank.inputs.astype(jnp.float32), conditions.astype(jnp.float32)
     )
+    scale = correction_scale(bank.error_std, noise, quantisation)
+    restored = jnp.clip(bank.best + scale * correction, 0, 1)
+    return restored.reshape(shape).astype(blurred.dtype)
+
+
+def correction_scale(error_std: Array, noise: Scalar, quantisation: Scalar) -> Array:
+    """Returns what the network's correction is multiplied by before it is added."""
     # Where there is less noise than in training, corrections of small errors did harm on validation
     # images; they count in proportion to the error that is expected.
     silent = noise**2 + quantisation**2 / 12 < TRAINED_NOISE**2
-    trust = jnp.where(silent, jnp.minimum(bank.error_std**2 / FULL_TRUST_MSE, 1), 1)
-    restored = bank.best + trust * bank.error_std * correction
-    return jnp.clip(restored, 0, 1).reshape(shape).astype(blurred.dtype)
+    return error_std * jnp.where(silent, jnp.minimum(error_std**2 / FULL_TRUST_MSE, 1), 1)
 
 
 def load_restorer(path: str | Path | None = None) -> Restorer:

@@ -78,9 +78,55 @@ def wiener_bank(
         width_error: relative standard deviation of the kernel's width from the truth.
     """
     height, width, _ = blurred.shape[-3:]
-    dtype = blurred.dtype
-    transfer = transfer_function(kernel.astype(dtype), height, width)
-    signal = radial_power(log_power.astype(dtype), height, width)
+    filters = bank_filters(
+        kernel.astype(blurred.dtype),
+        log_power.astype(blurred.dtype),
+        height,
+        width,
+        noise=noise,
+        quantisation=quantisation,
+        width_error=width_error,
+    )
+    # The transform of the images does not depend on the gain, so it is computed once.
+    filtered = jax.vmap(filter_cosines, in_axes=(None, 0))(blurred, filters.gains)
+    inputs = jnp.moveaxis(filtered[..., 0], 0, -1)
+    return WienerBank(
+        best=filtered[0],
+        inputs=inputs.at[..., 0].set(centred(inputs[..., 0])),
+        conditions=filters.conditions,
+        error_std=filters.error_std,
+    )
+
+
+class BankFilters(NamedTuple):
+    """What `wiener_bank` applies to an image, and what can be said before it is seen.
+
+    Attributes:
+        gains: of the cosine coefficients, one array an input: that of the best estimate, then
+            those of the scaled differences from it.
+        conditions: see `WienerBank`, as the next.
+        error_std: see there.
+    """
+
+    gains: Float[Array, "inputs height width"]
+    conditions: Float[Array, " conditions"]
+    error_std: Float[Array, ""]
+
+
+def bank_filters(
+    kernel: Kernel,
+    log_power: Float[Array, " knots"],
+    height: int,
+    width: int,
+    *,
+    noise: Scalar,
+    quantisation: Scalar = 0.0,
+    width_error: Scalar = 0.0,
+) -> BankFilters:
+    """Returns the filters of `wiener_bank` for images of a size, in the dtype of `kernel`."""
+    dtype = kernel.dtype
+    transfer = transfer_function(kernel, height, width)
+    signal = radial_power(log_power, height, width)
     rounding = jnp.asarray(quantisation, dtype) ** 2 / 12
     white = jnp.asarray(noise, dtype) ** 2 + rounding + FLOAT32_NOISE**2
     magnitude = jnp.maximum(jnp.abs(transfer), 1e-12)
@@ -95,25 +141,21 @@ def wiener_bank(
     # Without blur and noise they vanish; the tiniest of floors keeps 0 / 0 away.
     scales = [jnp.sqrt(jnp.mean(d**2 * seen)) + FLOAT32_NOISE for d in differences]
     gains = jnp.stack([best, *(d / s for d, s in zip(differences, scales, strict=True))])
-    # The transform of the images does not depend on the gain, so it is computed once.
-    filtered = jax.vmap(filter_cosines, in_axes=(None, 0))(blurred, gains)
-    inputs = jnp.moveaxis(filtered[..., 0], 0, -1)
     error = jnp.sqrt(jnp.mean(signal * unexplained / seen))
-    return WienerBank(
-        best=filtered[0],
-        inputs=inputs.at[..., 0].set(4 * (inputs[..., 0] - 0.5)),
-        conditions=jnp.stack(
-            [
-                kernel_width(kernel).astype(dtype) - 1,
-                # Below 1e-6 there is nothing new to learn.
-                jnp.log10(jnp.maximum(white, 1e-12)) / 4 + 1.5,
-                jnp.log10(jnp.maximum(error, 1e-6)) / 2 + 1,
-                rounding / white,
-                jnp.asarray(10 * width_error, dtype),
-            ]
-        ),
-        error_std=error,
-    )
+    conditions = [
+        kernel_width(kernel).astype(dtype) - 1,
+        # Below 1e-6 there is nothing new to learn.
+        jnp.log10(jnp.maximum(white, 1e-12)) / 4 + 1.5,
+        jnp.log10(jnp.maximum(error, 1e-6)) / 2 + 1,
+        rounding / white,
+        jnp.asarray(10 * width_error, dtype),
+    ]
+    return BankFilters(gains, jnp.stack(conditions), error)
+
+
+def centred(best: Array) -> Array:
+    """Returns the best estimate as the network gets it, of standard deviation about 1."""
+    return 4 * (best - 0.5)
 
 
 def kernel_width(kernel: Kernel) -> Float[Array, ""]:

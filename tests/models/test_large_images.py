@@ -1,0 +1,83 @@
+"""Tile by tile against the whole image at once."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jxr.models import load_restorer
+from jxr.models.large_images import receptive_radius, restore_large, windows
+from jxr.optics import gaussian_blur, gaussian_profile, quantise
+
+
+def blurred_image(height: int, width: int) -> np.ndarray:
+    """Smooth shapes and edges, blurred and rounded."""
+    y, x = np.mgrid[:height, :width] / 20
+    image = 0.5 + 0.3 * np.sin(y * x / 3) * np.cos(y) + 0.15 * (np.sin(3 * x) > 0)
+    sharp = jnp.asarray(image[..., None], jnp.float32)
+    return np.asarray(quantise(gaussian_blur(sharp, 1.5, radius=6)))
+
+
+@pytest.fixture(scope="module")
+def restorer():
+    return load_restorer()
+
+
+@pytest.mark.parametrize("shape", [(167, 130), (64, 241), (50, 40)])
+def test_tiles_equal_the_whole_image(restorer, shape):
+    blurred, kernel = blurred_image(*shape), gaussian_profile(1.5, radius=6)
+    told = {"noise": 0.002, "quantisation": 1 / 255, "width_error": 0.05}
+    whole = np.asarray(restorer(jnp.asarray(blurred), kernel, **told))
+    tiled = restore_large(restorer, blurred, kernel, tile=96, **told)
+    assert np.abs(whole - blurred).max() > 0.05  # there is something to agree on
+    np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-5)
+
+
+def test_the_halo_is_the_receptive_field_and_no_less(restorer):
+    """What lies a halo away changes nothing; a pixel nearer it does."""
+    import jax
+
+    from jxr.models.functional import apply
+
+    halo = receptive_radius(restorer)
+    inputs = jnp.asarray(np.random.default_rng(0).normal(size=(1, 80, 80, 6)), jnp.float32)
+    conditions = jnp.zeros((1, 5))
+
+    def middle(inputs):
+        return apply(restorer.graphdef, restorer.params, inputs, conditions)[0, 40:42, 40:42].sum()
+
+    reached = np.flatnonzero(np.abs(jax.grad(middle)(inputs)[0]).sum((1, 2)))
+    assert (reached[0], reached[-1]) == (40 - halo, 41 + halo)
+
+
+@pytest.mark.parametrize("size", [2, 40, 64, 66, 100, 198, 1000])
+def test_windows_keep_every_pixel_once_and_away_from_cut_edges(size):
+    kept = np.zeros(size, int)
+    for seen, keeps in windows(size, 64, 10):
+        assert seen.start % 2 == 0 and 0 <= seen.start and seen.stop <= size
+        assert seen.stop - seen.start == min(64, size)
+        kept[keeps] += 1
+        assert seen.start == 0 or keeps.start - seen.start >= 10
+        assert seen.stop == size or seen.stop - keeps.stop >= 10
+    assert (kept == 1).all()
+
+
+def test_every_tile_is_told(restorer):
+    told = []
+
+    def progress(places):
+        for place in places:
+            told.append(place)
+            yield place
+
+    blurred = blurred_image(100, 180)
+    kernel = gaussian_profile(1.5, radius=6)
+    restore_large(restorer, blurred, kernel, noise=0.0, tile=96, progress=progress)
+    assert len(told) == 2 * 3 and told[-1] == (1, 2)
+
+
+@pytest.mark.parametrize("tile", [97, 48])
+def test_tiles_that_will_not_do_are_refused(restorer, tile):
+    with pytest.raises(ValueError, match="tile must be even and above 48"):
+        restore_large(
+            restorer, blurred_image(50, 50), gaussian_profile(1.5, radius=6), noise=0.0, tile=tile
+        )
