@@ -8,6 +8,7 @@ from jxr.data.images import Resize, decode_image, read_image, resize
 from jxr.data.medmnist import medmnist_set
 from jxr.data.phantoms import phantom_set
 from jxr.data.pipeline import batches, eval_batches
+from jxr.data.radiographs import Radiograph, find_radiographs, read_radiograph
 from jxr.data.records import (
     KNOWN_COUNTS,
     LABELS,
@@ -23,6 +24,7 @@ __all__ = [
     "KNOWN_COUNTS",
     "LABELS",
     "ImageSet",
+    "Radiograph",
     "Record",
     "Resize",
     "Split",
@@ -34,12 +36,14 @@ __all__ = [
     "decode_image",
     "eval_batches",
     "file_set",
+    "find_radiographs",
     "folder_set",
     "index_folder",
     "load_images",
     "medmnist_set",
     "phantom_set",
     "read_image",
+    "read_radiograph",
     "resize",
     "split_by_patient",
 ]

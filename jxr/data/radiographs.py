@@ -1,0 +1,57 @@
+"""Finds and reads radiographs, whatever kind of file they are in."""
+
+import os
+from pathlib import Path
+
+from jxr.data.radiograph import Radiograph
+from jxr.data.raster_files import decode_raster
+from jxr.errors import UserError
+
+__all__ = ["Radiograph", "find_radiographs", "read_radiograph"]
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm"}
+
+
+def read_radiograph(path: str | Path) -> Radiograph:
+    """Reads a PNG, JPEG, TIFF or DICOM file; its content tells which, not its name.
+
+    Raises:
+        UserError: it is missing, damaged, or holds anything but one greyscale image.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the file") from error
+    return decode_raster(content, str(path))
+
+
+def find_radiographs(folder: str | Path) -> list[Path]:
+    """Lists the images below a folder, sorted by path.
+
+    Images are files whose suffix says so. Links to files count, a broken one too, so that whoever
+    reads it says so; links to folders are not followed. Hidden files and folders are left out.
+
+    Raises:
+        UserError: there is no such folder, one cannot be listed, or there is no image.
+    """
+    folder = Path(folder)
+
+    def fail(error: OSError) -> None:
+        raise UserError(
+            f"{error.filename}: cannot be listed ({error.strerror}); check the folder"
+        ) from error
+
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; check the path")
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = [Path(parent, name) for name in names if not name.startswith(".")]
+        found += [path for path in paths if path.suffix.lower() in SUFFIXES]
+    if not found:
+        raise UserError(
+            f"{folder}: no radiographs in it; give a folder of PNG, JPEG, TIFF or DICOM files"
+        )
+    return sorted(found)
