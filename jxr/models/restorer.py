@@ -88,9 +88,7 @@ class Restorer:
         return _restore(self.graphdef, self.params, blurred, kernel, *numbers)
 
 
-def check_told(
-    kernel: Kernel, noise: Scalar, quantisation: Scalar, width_error: Scalar
-) -> None:
+def check_told(kernel: Kernel, noise: Scalar, quantisation: Scalar, width_error: Scalar) -> None:
     """Raises ValueError for what no restorer can be told."""
     check_odd(kernel)
     check_symmetric(kernel)

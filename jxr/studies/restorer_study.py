@@ -14,11 +14,11 @@ from absl import logging
 from jaxtyping import Int
 
 from jxr.config import BlurConfig, RestorerStudyConfig
-from jxr.errors import UserError
 from jxr.evaluation import calibrate, coverage, error_map, mse
 from jxr.models import Restorer, load_restorer
 from jxr.restoration.spectra import transfer_function
 from jxr.studies.dataset import Dataset, load_dataset
+from jxr.studies.error_bounds import every_other_patient
 from jxr.studies.measured_spectra import filter_error, moments
 from jxr.studies.restoration_table import setting_name, settings
 from jxr.studies.restorer_large import large_images, large_rows
@@ -222,11 +222,7 @@ def uncertainty_row(
     """
     known, scored = dataset.validation, dataset.part(config.part)
     if config.part == "validation":
-        patients = np.array([dataset.records[row].patient for row in known])
-        first = np.isin(patients, np.unique(patients)[::2])
-        known, scored = known[first], known[~first]
-        if not len(scored):
-            raise UserError("only one validation patient: raise data.validation_fraction")
+        known, scored = every_other_patient(dataset.records, known)
     known, scored = spread(known, config.subset), spread(scored, config.subset)
 
     def pair(rows: Int[np.ndarray, " n"]) -> tuple[Images, Images]:

@@ -1,0 +1,104 @@
+"""A file or a folder of radiographs, deblurred into another folder."""
+
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+from jaxtyping import Float
+from PIL import Image
+from tqdm import tqdm
+
+from jxr.data.radiographs import find_radiographs, read_radiograph
+from jxr.errors import UserError
+from jxr.files import written
+from jxr.models import load_restorer
+from jxr.studies.batch_files import process_files
+from jxr.studies.deblurring import Deblurring, deblur
+from jxr.studies.error_bounds import shipped_bounds
+
+# Smaller images have few tiles: their bar would only flicker.
+WORTH_A_BAR = 8
+
+
+def deblur_files(
+    source: Path, output: Path, wanted: Deblurring, *, overwrite: bool, error_map: bool
+) -> int:
+    """Deblurs one file or all below a folder; returns how many.
+
+    Each result has its file's name, kind, depth and metadata, but a JPEG becomes a PNG; below a
+    folder it keeps its place. One line a file says what was done, and so does the file itself.
+
+    Args:
+        source: a PNG, JPEG, TIFF or DICOM file, or a folder of them.
+        output: a folder, which is made if need be.
+        wanted: blur, noise and method.
+        overwrite: whether results may replace files that are there.
+        error_map: whether a TIFF of float32 is written beside each result, `NAME-error.tif`: for
+            each pixel a bound on its error, in units of the image's range. Of the network only.
+
+    Raises:
+        UserError: nothing can be done at all, or some files failed, see `process_files`.
+    """
+    if error_map and wanted.method != "network":
+        raise UserError("--error_map is calibrated for --method=network only: leave one out")
+    folder = source if source.is_dir() else source.parent
+    files = find_radiographs(source) if source.is_dir() else [source]
+    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+        raise UserError(
+            f"{output} lies in {source}, where results would be taken for images: give another"
+            " --output"
+        )
+    restorer = load_restorer()
+    made: dict[Path, Path] = {}
+
+    def work(path: Path) -> None:
+        image = read_radiograph(path)
+        target = output / path.relative_to(folder).with_suffix(image.suffix)
+        errors = target.with_name(f"{target.stem}-error.tif")
+        for file in (target, errors) if error_map else (target,):
+            if file in made:
+                raise UserError(
+                    f"{path}: {file} is the result of {made[file].name}: rename one of the two"
+                )
+            if file.exists() and not overwrite:
+                raise UserError(
+                    f"{path}: {file} is there already: give another --output, or --overwrite"
+                )
+            made[file] = path
+        restored, told, note = deblur(image, str(path), wanted, restorer, bar)
+        save(target, image.encode(restored, note))
+        if error_map:
+            bounds = shipped_bounds(restorer, restored, told.kernel, **told.numbers)
+            save(errors, float_tiff(bounds))
+        logging.info("%s: %s", target, note)
+
+    process_files(files, work, done="deblurred")
+    return len(files)
+
+
+def bar(tiles: list[tuple[int, int]]) -> Iterable[tuple[int, int]]:
+    """A bar over the tiles of one image, on a terminal."""
+    return tqdm(tiles, unit="tile", leave=False, disable=None if len(tiles) > WORTH_A_BAR else True)
+
+
+def save(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    with written(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(content)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def float_tiff(values: Float[np.ndarray, "height width 1"]) -> bytes:
+    """Returns numbers as a TIFF of float32."""
+    content = io.BytesIO()
+    image = Image.fromarray(values[..., 0].astype(np.float32))
+    image.save(content, "TIFF", compression="tiff_adobe_deflate")
+    return content.getvalue()
