@@ -9,6 +9,7 @@ from jaxtyping import Float32
 from PIL import Image
 
 from jxr.data.dicom import decode_dicom, is_dicom
+from jxr.data.tiff_files import white_is_zero
 from jxr.errors import UserError
 
 Resize = Literal["antialias", "bilinear", "nearest"]
@@ -60,6 +61,8 @@ def decode_image(content: bytes, name: str) -> Float32[np.ndarray, "height width
                 raise UserError(f"{name}: floating-point pixels; save it with 8 or 16 bits")
             sixteen_bit = image.mode.startswith("I")
             pixels = np.asarray(image if sixteen_bit else image.convert("L"))
+            if image.mode == "I;16" and image.format == "TIFF" and white_is_zero(image):
+                pixels = 65_535 - pixels  # Pillow turns those of 8 bits
     except DECODE_ERRORS as error:
         raise UserError(
             f"{name}: cannot be read as an image ({error}); replace or remove the file"
