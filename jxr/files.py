@@ -1,7 +1,8 @@
-"""Files that several processes may want at once, and disks that are full."""
+"""Files that are whole or not there, that several processes may want at once; full disks."""
 
 import errno
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -49,6 +50,14 @@ def training_lock(directory: Path) -> AbstractContextManager[None]:
     """Holds a run directory while a model is trained in it; see `exclusive`."""
     busy = f"{directory}: another run is training here"
     return exclusive(directory / "train.lock", busy, "--workdir")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that a crash leaves either the old file or the new one; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
 
 
 @contextmanager

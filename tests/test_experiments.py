@@ -1,9 +1,11 @@
 """The commands as users call them: every config runs, every mistake is one line and status 2."""
 
+import csv
 import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +107,40 @@ def test_reproduce_by_its_command_writes_results_and_page(tiny_images, tmp_path)
     again = call("reproduce", *arguments)
     assert again.returncode == 0, again.stderr
     assert "done before" in again.stderr
+    classifies_by_its_command(tmp_path, tiny_images / "test")
+
+
+def classifies_by_its_command(folder, images):
+    """All questions of the report by the mean of its heads; a bad file is status 2 at the end."""
+    shutil.copytree(images, folder / "images")
+    (folder / "images" / "broken.png").write_bytes(b"no image")
+    finished = call(
+        "classify",
+        f"--workdir={folder / 'run'}",
+        f"--cache={folder / 'cache'}",
+        f"--input={folder / 'images'}",
+        f"--output={folder / 'classified'}",
+        "--gradcam",
+    )
+    assert finished.returncode == 2, finished.stderr
+    errors = [line for line in finished.stderr.splitlines() if line.startswith("error: ")]
+    assert "broken.png: cannot be read as an image" in errors[0]
+    assert errors[1:] == [
+        "error: classified 18 of 19 files; the others are named above: mend or remove them"
+    ]
+    assert "classified 18 of 19 files" in finished.stdout
+    assert "no diagnosis" in finished.stdout
+    with (folder / "classified" / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 19
+    for task, positive in (("normal_vs_pneumonia", "pneumonia"), ("bacterial_vs_viral", "viral")):
+        for row in rows:
+            if row["path"] == "broken.png":
+                continue
+            probability = float(row[f"{task}: probability of {positive}"])
+            decided = row[f"{task}: decision"]
+            assert (probability >= 0.5) == (decided == positive)
+            assert (folder / "classified" / f"{row['path']}-gradcam-{task}.png").is_file()
 
 
 def test_full_width_configs_are_the_report_s():
@@ -183,8 +219,6 @@ def test_evaluate_without_a_run(tmp_path):
 
 
 def test_truncated_image_is_named_and_earlier_results_stay(tiny_images, tmp_path):
-    import shutil
-
     images = tmp_path / "images"
     shutil.copytree(tiny_images, images)
     broken = images / "train" / "NORMAL" / "IM-0001-0001.jpeg"

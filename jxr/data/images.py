@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
+from jxr.data.dicom import decode_dicom, is_dicom
+from jxr.data.tiff_files import white_is_zero
 from jxr.errors import UserError
 
 Resize = Literal["antialias", "bilinear", "nearest"]
@@ -34,25 +36,33 @@ def read_image(path: str | Path) -> Float32[np.ndarray, "height width 1"]:
 def decode_image(content: bytes, name: str) -> Float32[np.ndarray, "height width 1"]:
     """Decodes the bytes of an image file as luminance.
 
+    A DICOM file comes as a viewer shows it, see `jxr.data.dicom`.
+
     Colours are reduced by the ITU-R 601-2 weights, rounded to 8 bits (Pillow's `convert('L')`), so
     three equal channels give exactly that channel. Transparency is ignored.
 
     Args:
-        content: a JPEG, PNG or TIFF file (or another that Pillow reads), 8 or 16 bits a channel.
+        content: a JPEG, PNG or TIFF file (or another that Pillow reads), 8 or 16 bits a channel, or
+            a DICOM file of one greyscale frame.
         name: what errors call it.
 
     Returns:
-        float32 in [0, 1]: 8-bit values over 255, 16-bit greyscale values over 65,535.
+        float32 in [0, 1]: 8-bit values over 255, 16-bit greyscale values over 65,535, DICOM's as
+        windowed.
 
     Raises:
         UserError: if it is truncated, no image, or has pixels of another kind.
     """
+    if is_dicom(content[:132], name):
+        return decode_dicom(content, name).display()
     try:
         with Image.open(io.BytesIO(content)) as image:
             if image.mode == "F":
                 raise UserError(f"{name}: floating-point pixels; save it with 8 or 16 bits")
             sixteen_bit = image.mode.startswith("I")
             pixels = np.asarray(image if sixteen_bit else image.convert("L"))
+            if image.mode == "I;16" and image.format == "TIFF" and white_is_zero(image):
+                pixels = 65_535 - pixels  # Pillow turns those of 8 bits
     except DECODE_ERRORS as error:
         raise UserError(
             f"{name}: cannot be read as an image ({error}); replace or remove the file"

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from jxr.data.dicom import decode_dicom, is_dicom
 from jxr.data.radiograph import Radiograph
 from jxr.data.raster_files import decode_raster
 from jxr.errors import UserError
@@ -24,14 +25,16 @@ def read_radiograph(path: str | Path) -> Radiograph:
         raise UserError(f"{path}: no such file; check the path") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the file") from error
-    return decode_raster(content, str(path))
+    decode = decode_dicom if is_dicom(content[:132], str(path)) else decode_raster
+    return decode(content, str(path))
 
 
 def find_radiographs(folder: str | Path) -> list[Path]:
     """Lists the images below a folder, sorted by path.
 
-    Images are files whose suffix says so. Links to files count, a broken one too, so that whoever
-    reads it says so; links to folders are not followed. Hidden files and folders are left out.
+    Images are files whose suffix says so, and DICOM files without a suffix, or named by a number as
+    their UIDs are. Links to files count, a broken one too, so that whoever reads it says so; links
+    to folders are not followed. Hidden files and folders, and DICOMDIR, are left out.
 
     Raises:
         UserError: there is no such folder, one cannot be listed, or there is no image.
@@ -49,9 +52,23 @@ def find_radiographs(folder: str | Path) -> list[Path]:
     for parent, folders, names in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = [Path(parent, name) for name in names if not name.startswith(".")]
-        found += [path for path in paths if path.suffix.lower() in SUFFIXES]
+        found += [path for path in paths if is_radiograph(path)]
     if not found:
         raise UserError(
             f"{folder}: no radiographs in it; give a folder of PNG, JPEG, TIFF or DICOM files"
         )
     return sorted(found)
+
+
+def is_radiograph(path: Path) -> bool:
+    """Says whether a file is an image by its suffix or, if it has none, by its first bytes."""
+    suffix = path.suffix.lower()
+    if suffix in SUFFIXES:
+        return True
+    if (suffix and not suffix[1:].isdigit()) or path.name == "DICOMDIR" or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return is_dicom(file.read(132), "")
+    except OSError:
+        return False

@@ -20,7 +20,7 @@ KNOWN_COUNTS: dict[str, dict[str, int]] = {
 }
 
 CLASS_FOLDERS = {"NORMAL": {"normal"}, "PNEUMONIA": {"bacteria", "virus"}}
-IMAGE_SUFFIXES = {".jpeg", ".jpg", ".png", ".tif", ".tiff"}
+IMAGE_SUFFIXES = {".dcm", ".jpeg", ".jpg", ".png", ".tif", ".tiff"}
 # File names as published; one without a kind is normal. A person number is one patient whatever
 # the organism: joining two children costs nothing, parting one would leak between splits.
 FILE_NAMES = (

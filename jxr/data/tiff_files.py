@@ -8,11 +8,12 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 LOSSLESS = ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate")
 
 PREDICTOR, SOFTWARE, PHOTOMETRIC = 317, 305, 262
+DIFFERENCES = 2  # the predictor for whole numbers, which compresses 16 bits better
 # Tags that say how and where the pixels lie in the file, what they look like, or where other
 # directories begin: the new file has its own, or none. Pillow has turned the picture (274).
 STRUCTURE = {
     *(254, 255, 256, 257, 258, 259, PHOTOMETRIC, 263, 264, 265, 266, 273, 274, 277, 278, 279),
-    *(280, 281, 284, 288, 289, 290, 291, 292, 293, 301, PREDICTOR, 318, 319, 320, 322, 323, 324),
+    *(280, 281, 284, 288, 289, 290, 291, 292, 293, 301, 318, 319, 320, 322, 323, 324),
     *(325, 326, 327, 328, 330, 332, 338, 339, 340, 341, 342, 347, 512, 513, 514, 515, 517, 518),
     *(519, 520, 521, 529, 530, 531, 532, 34665, 34853, 40965),
 }
@@ -28,7 +29,7 @@ def tiff_tags(image: Image.Image) -> ImageFileDirectory_v2:
     found = image.tag_v2  # type: ignore[attr-defined]
     kept = ImageFileDirectory_v2()
     for tag, value in found.items():
-        if tag not in STRUCTURE:
+        if tag not in STRUCTURE and (tag != PREDICTOR or value == DIFFERENCES):
             # As text, Pillow would write what is not ASCII as question marks.
             kept[tag] = value.encode("latin-1") if isinstance(value, str) else value
             kept.tagtype[tag] = found.tagtype[tag]

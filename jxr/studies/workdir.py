@@ -15,7 +15,7 @@ from absl import logging
 
 from jxr.config_dict import completed
 from jxr.errors import UserError
-from jxr.files import training_lock
+from jxr.files import training_lock, write_whole
 from jxr.provenance import git_commit, provenance
 from jxr.training.processes import first_process_first
 
@@ -29,10 +29,7 @@ FILES = {"validation": "validation.json", "test": "results.json"}
 
 def write_json(path: Path, values: Any) -> None:
     """Writes JSON so that a crash leaves either the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n")
-    os.replace(temporary, path)
+    write_whole(path, (json.dumps(values, indent=1, allow_nan=False) + "\n").encode())
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -228,6 +228,14 @@ def load_params(directory: Path, template: Params) -> Params:
         return checkpoints.restore_params(placed)
 
 
+def latest_step(directory: Path) -> int | None:
+    """Returns the newest saved step under `directory`, or None if there is none."""
+    if not directory.is_dir():
+        return None
+    with Checkpoints(directory, writes=False) as checkpoints:
+        return checkpoints.latest_step()
+
+
 def _described(tree: Any) -> dict[str, list[Any]]:
     """Returns path -> [shape, checksum] of every array in `tree`."""
     return {

@@ -68,6 +68,15 @@ def test_sixteen_bits(tmp_path, name):
     assert image.max() == 1
 
 
+@pytest.mark.parametrize(("dtype", "levels"), [(np.uint8, 255), (np.uint16, 65_535)])
+def test_white_as_zero_is_turned_round(tmp_path, dtype, levels):
+    tifffile = pytest.importorskip("tifffile")  # scikit-image brings it
+    pixels = noise((6, 5), dtype, levels + 1)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="miniswhite")
+    image = read_image(tmp_path / "a.tif")
+    np.testing.assert_allclose(image[..., 0], 1 - pixels / levels, atol=1e-7)
+
+
 def test_wide_integers_and_floats_are_refused(tmp_path):
     wide = save(np.array([[0, 70_000]], np.int32), tmp_path / "wide.tiff")
     with pytest.raises(UserError, match=r"wide\.tiff: 32-bit pixels beyond 65535; save"):
