@@ -10,6 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 from jxr.optics.psf import Scalar
@@ -204,8 +205,17 @@ def radial_power(
 
     Linear between `KNOTS` in logarithms, constant beyond.
     """
-    logs = np.log(np.maximum(radial_frequencies(height, width), KNOTS[0]))
-    return jnp.exp(jnp.interp(jnp.asarray(logs, log_power.dtype), np.log(KNOTS), log_power))
+    dtype = log_power.dtype
+    # Hidden from XLA, which else computes arrays of the image's size while it compiles.
+    down, along = lax.optimization_barrier(
+        tuple(jnp.asarray(np.arange(n) / (2 * n), dtype) for n in (height, width))
+    )
+    squared = jnp.maximum(down[:, None] ** 2 + along**2, KNOTS[0] ** 2)
+    # The knots are evenly spaced in logarithms.
+    position = (jnp.log(squared) / 2 - np.log(KNOTS[0])) / np.log(KNOTS[1] / KNOTS[0])
+    before = jnp.clip(position.astype(int), 0, len(KNOTS) - 2)
+    share = jnp.clip(position - before, 0, 1).astype(dtype)
+    return jnp.exp((1 - share) * log_power[before] + share * log_power[before + 1])
 
 
 def radial_frequencies(height: int, width: int) -> Float[np.ndarray, "height width"]:

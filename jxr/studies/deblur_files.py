@@ -44,6 +44,8 @@ def deblur_files(
     """
     if error_map and wanted.method != "network":
         raise UserError("--error_map is calibrated for --method=network only: leave one out")
+    if not source.exists():
+        raise UserError(f"{source}: no such file or folder: check --input")
     folder = source if source.is_dir() else source.parent
     files = find_radiographs(source) if source.is_dir() else [source]
     if source.is_dir() and output.resolve().is_relative_to(source.resolve()):

@@ -235,7 +235,7 @@ def by_discrepancy(method: Method, pixels: Image, told: Told) -> tuple[Image, st
     return np.asarray(restored), f"total variation of weight {weight:.2g}"
 
 
-def cut_middle(pixels: Image) -> Image:
+def cut_middle(pixels: Image) -> Float32[np.ndarray, "rows columns 1"]:
     """Returns at most `MIDDLE` pixels a side from the middle of an image."""
     height, width, _ = pixels.shape
     rows, columns = min(height, MIDDLE), min(width, MIDDLE)

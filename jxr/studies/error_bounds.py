@@ -23,9 +23,11 @@ from jxr.models import Restorer, load_restorer
 from jxr.provenance import provenance
 from jxr.restoration.wiener_bank import bank_filters
 from jxr.studies.dataset import load_dataset
-from jxr.studies.restorers import Images, spread
+from jxr.studies.restorers import spread
 from jxr.studies.workdir import write_json
 from jxr.training.wiener_net_task import draw_setting, observe, profile
+
+Pairs = Float[np.ndarray, "pairs height width 1"]
 
 SHIPPED = "weights/error_bounds.json"
 SETTINGS = 2  # drawn for each image
@@ -112,8 +114,11 @@ def every_other_patient(
 
 
 def random_pairs(
-    restorer: Restorer, images: Images, seed: int, rows: Int[np.ndarray, " n"]
-) -> tuple[Images, Images]:
+    restorer: Restorer,
+    images: Float[np.ndarray, "all height width 1"],
+    seed: int,
+    rows: Int[np.ndarray, " n"],
+) -> tuple[Pairs, Pairs]:
     """Returns images restored from random settings and the originals, in units of expected error.
 
     Each image comes `SETTINGS` times, with draws that follow its row.
