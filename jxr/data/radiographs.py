@@ -18,6 +18,14 @@ def read_radiograph(path: str | Path) -> Radiograph:
 
     Raises:
         UserError: it is missing, damaged, or holds anything but one greyscale image.
+
+    >>> import jxr, tempfile
+    >>> from PIL import Image
+    >>> path = tempfile.mkdtemp() + "/chest.png"
+    >>> Image.new("L", (64, 48), 51).save(path)
+    >>> radiograph = jxr.read_radiograph(path)
+    >>> radiograph.pixels.shape, round(float(radiograph.pixels[0, 0, 0]), 3), radiograph.levels
+    ((48, 64, 1), 0.2, 255)
     """
     try:
         content = Path(path).read_bytes()

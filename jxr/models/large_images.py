@@ -57,6 +57,13 @@ def restore_large(
 
     Raises:
         ValueError: a tile that is odd or has no room beside its halo, or see `Restorer`.
+
+    >>> import jxr
+    >>> import numpy as np
+    >>> image = np.full((200, 150, 1), 0.5, np.float32)
+    >>> kernel = jxr.gaussian_profile(1.0, radius=4)
+    >>> jxr.restore_large(jxr.load_restorer(), image, kernel, noise=0.01, tile=128).shape
+    (200, 150, 1)
     """
     check_told(kernel, noise, quantisation, width_error)
     halo = receptive_radius(restorer)

@@ -145,6 +145,13 @@ def load_restorer(path: str | Path | None = None) -> Restorer:
 
     Raises:
         UserError: no such file, a damaged one, or weights of something else.
+
+    >>> import jxr
+    >>> import jax.numpy as jnp
+    >>> restore = jxr.load_restorer()
+    >>> blurred = jnp.full((1, 40, 40, 1), 0.5)
+    >>> restore(blurred, jxr.gaussian_profile(1.0, radius=4), noise=0.01).shape
+    (1, 40, 40, 1)
     """
     name = path if path is not None else str(files("jxr.models") / SHIPPED)
     file = Path(name).expanduser()

@@ -166,6 +166,32 @@ def extract(
     return features.reshape(images.shape[0], -1)
 
 
+def vgg16_features(
+    weights: VGG16Weights, images: Float[Array, "batch height width channels"]
+) -> Float[Array, "batch features"]:
+    """Returns the flattened features of images, see `extract`; call it inside jit.
+
+    Args:
+        weights: see `load_vgg16`.
+        images: float32 in [0, 1], NHWC, one channel or R, G, B; of 32 pixels a side or more.
+
+    Returns:
+        height // 32 * (width // 32) * 512 features an image, 25,088 for 224x224.
+
+    Raises:
+        ValueError: the images have neither one nor three channels.
+
+    >>> import jax, jxr
+    >>> import jax.numpy as jnp
+    >>> from jxr.models import VGG16Weights
+    >>> from jxr.models.vgg16_weights import random_weights
+    >>> random = VGG16Weights(random_weights(jax.random.key(0)), None, "caffe", "random")
+    >>> jax.jit(jxr.vgg16_features)(random, jnp.zeros((2, 64, 64, 1))).shape  # 2 * 2 * 512
+    (2, 2048)
+    """
+    return extract(graphdef(), weights.params, images, weights.convention)
+
+
 def imagenet_logits(
     weights: VGG16Weights, images: Float[Array, "batch 224 224 channels"]
 ) -> Float[Array, "batch 1000"]:
@@ -180,5 +206,4 @@ def imagenet_logits(
     """
     if weights.top is None:
         raise ValueError("these weights have no dense layers: load a file with top")
-    features = extract(graphdef(), weights.params, images, weights.convention)
-    return apply(top_graphdef(), weights.top, features)
+    return apply(top_graphdef(), weights.top, vgg16_features(weights, images))

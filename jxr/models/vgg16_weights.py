@@ -57,6 +57,24 @@ def fetch(cache_dir: Path | None = None, *, url: str = URL, checksum: str = CHEC
     return Path(path)
 
 
+def load_vgg16(path: str | Path | None = None) -> VGG16Weights:
+    """Returns VGG-16 with ImageNet weights: `jxr.vgg16_features` and `imagenet_logits` take it.
+
+    >>> import jxr
+    >>> vgg16 = jxr.load_vgg16()  # doctest: +SKIP
+    >>> jxr.vgg16_features(vgg16, images).shape  # doctest: +SKIP
+    (8, 25088)
+
+    Args:
+        path: a file that `load_vgg16_weights` reads; None for the convolutions that Keras
+            publishes (58 MB), which are fetched once and checked.
+
+    Raises:
+        UserError: see `fetch` and `load_vgg16_weights`.
+    """
+    return load_vgg16_weights(fetch() if path is None else Path(path).expanduser())
+
+
 def load_vgg16_weights(path: Path) -> VGG16Weights:
     """Reads a weights file of any kind; its first bytes tell which kind it is, not its name.
 

@@ -40,6 +40,13 @@ def blur(
     Raises:
         ValueError: if the PSF has an even size or reaches further than the image is large, or the
             boundary is unknown.
+
+    >>> import jxr
+    >>> import jax.numpy as jnp
+    >>> image = jnp.zeros((1, 5, 5, 1)).at[0, 2, 2, 0].set(1)  # a bright point
+    >>> psf = jnp.array([[0, 0, 0], [0, 0.75, 0.25], [0, 0, 0]])  # leaks to the right
+    >>> jxr.blur(image, psf)[0, 2, :, 0].tolist()
+    [0.0, 0.0, 0.75, 0.25, 0.0]
     """
     padded = pad(images, psf.shape[0], psf.shape[1], boundary)
     kernel = psf.astype(images.dtype)
@@ -116,6 +123,13 @@ def gaussian_blur(
 
     Raises:
         ValueError: see `gaussian_profile` and `blur`.
+
+    >>> import jax, jxr
+    >>> import jax.numpy as jnp
+    >>> image = jnp.zeros((32, 32, 1)).at[16, 16, 0].set(1)
+    >>> peak = lambda sigma: jxr.gaussian_blur(image, sigma, radius=8)[16, 16, 0]
+    >>> [round(float(p), 4) for p in jax.vmap(peak)(jnp.array([0.0, 2.0]))]  # 1 / (2 pi sigma^2)
+    [1.0, 0.0398]
     """
     profile = gaussian_profile(sigma, radius=radius, convention=convention, sampling=sampling)
     return blur_separable(images, profile, boundary=boundary)

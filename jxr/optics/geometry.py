@@ -166,6 +166,19 @@ def psf_at(
     Raises:
         ValueError: if the radius is negative, or so small that it holds nothing of the spot (seen
             only where values are known, not while they are traced).
+
+    >>> import jxr
+    >>> bedside = jxr.Geometry(
+    ...     focal_spot_mm=(1.2, 1.2),
+    ...     anode_angle_deg=12.0,
+    ...     source_detector_mm=1000.0,
+    ...     source_object_mm=800.0,
+    ...     pixel_pitch_mm=0.1,
+    ... )
+    >>> bedside.magnification
+    1.25
+    >>> jxr.psf_at(bedside, 0.0, 0.0, radius=4).shape  # of an image of the spot 3 pixels wide
+    (9, 9)
     """
     if radius < 0:
         raise ValueError(f"radius must be >= 0, not {radius}")

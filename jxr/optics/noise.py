@@ -27,6 +27,12 @@ def add_gaussian_noise(
 
     Raises:
         ValueError: if std is negative or not finite.
+
+    >>> import jax, jxr
+    >>> import jax.numpy as jnp
+    >>> noisy = jxr.add_gaussian_noise(jax.random.key(0), jnp.full((100, 100, 1), 0.5), 0.02)
+    >>> round(float(noisy.std()), 3)
+    0.02
     """
     check_range("std", std, 0, closed=True)
     noise = jax.random.normal(key, images.shape, images.dtype)
@@ -47,6 +53,11 @@ def quantise(images: Float[Array, "*shape"], *, bits: int = 8) -> Float[Array, "
 
     Raises:
         ValueError: if bits is not between 1 and 16.
+
+    >>> import jxr
+    >>> import jax.numpy as jnp
+    >>> jxr.quantise(jnp.array([-0.1, 0.3, 0.9]), bits=1).tolist()
+    [0.0, 0.0, 1.0]
     """
     if not 1 <= bits <= 16:
         raise ValueError(f"bits must be between 1 and 16, not {bits}")

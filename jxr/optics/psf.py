@@ -56,6 +56,10 @@ def kernel_radius(sigma: float | int, convention: Convention = "standard") -> in
 
     Raises:
         ValueError: see `effective_sigma`.
+
+    >>> import jxr
+    >>> jxr.kernel_radius(2.0), jxr.kernel_radius(2.0, "report")
+    (8, 6)
     """
     return max(1, math.ceil(4 * effective_sigma(sigma, convention)))
 
@@ -87,6 +91,11 @@ def gaussian_profile(
 
     Raises:
         ValueError: if radius is negative or sampling is unknown, or see `effective_sigma`.
+
+    >>> import jxr
+    >>> profile = jxr.gaussian_profile(1.0, radius=4)
+    >>> profile.shape, round(float(profile[4]), 3)  # 1 / sqrt(2 pi)
+    ((9,), 0.399)
     """
     check_choice("sampling", sampling, get_args(Sampling))
     if radius < 0:
@@ -129,6 +138,11 @@ def gaussian_psf(
     """Returns the two-dimensional Gaussian kernel: the outer product of two profiles.
 
     Arguments, dtype and errors are those of `gaussian_profile`; the sum is one.
+
+    >>> import jxr
+    >>> psf = jxr.gaussian_psf(2.0, radius=jxr.kernel_radius(2.0))
+    >>> psf.shape, round(float(psf.sum()), 6)
+    ((17, 17), 1.0)
     """
     profile = gaussian_profile(sigma, radius=radius, convention=convention, sampling=sampling)
     return jnp.outer(profile, profile)

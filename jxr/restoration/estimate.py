@@ -48,6 +48,12 @@ def estimate_noise_std(
 
     Raises:
         ValueError: if the images are smaller than 4 by 4.
+
+    >>> import jax, jxr
+    >>> import jax.numpy as jnp
+    >>> noisy = jxr.add_gaussian_noise(jax.random.key(0), jnp.full((128, 128, 1), 0.5), 0.02)
+    >>> round(float(jxr.estimate_noise_std(noisy)), 3)
+    0.02
     """
     height, width, _ = images.shape[-3:]
     if min(height, width) < 4:
@@ -101,6 +107,15 @@ def estimate_blur_sigma(
 
     Raises:
         ValueError: if the images or `largest` are too small.
+
+    >>> import jax, jxr
+    >>> import jax.numpy as jnp
+    >>> from jax.scipy.fft import idctn
+    >>> y, x = jnp.mgrid[:128, :128]
+    >>> power_law = jax.random.normal(jax.random.key(0), (128, 128)) / (1 + jnp.hypot(y, x)) ** 1.5
+    >>> blurred = jxr.gaussian_blur(idctn(power_law, norm="ortho")[..., None], 2.0, radius=8)
+    >>> bool(abs(jxr.estimate_blur_sigma(blurred) - 2.0) < 0.2)
+    True
     """
     check_range("largest", largest, 2 * SIGMA_STEP, closed=True)
     height, width, _ = blurred.shape[-3:]
