@@ -1,5 +1,6 @@
 """What all entry points share: their flags, and one line for a user's mistake."""
 
+import os
 import sys
 from collections.abc import Callable
 from logging import INFO, LogRecord
@@ -137,6 +138,18 @@ def folders() -> tuple[Path, Path]:
     return Path(WORKDIR.value).expanduser(), Path(CACHE.value).expanduser()
 
 
+def keep_compiled() -> None:
+    """Has JAX keep what it compiles in the user's cache folder, unless its variables say otherwise.
+
+    Called before JAX is loaded, which reads them then. A program is found again by what it
+    computes, the versions and the processor, so that none is ever wrong.
+    """
+    import pooch
+
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(pooch.os_cache("jxr") / "compiled"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+
+
 def _join(coordinator: str | None, process_count: int | None, process_id: int | None) -> None:
     """Joins the other processes; only the first one goes on telling what it does."""
     import jax
@@ -173,6 +186,7 @@ def _parse_flags(arguments: list[str]) -> list[str]:
 
 
 def _guarded(main: Callable[[], None]) -> None:
+    keep_compiled()
     from jxr.training.processes import leave
     from jxr.training.stopping import Stopped
 

@@ -17,7 +17,6 @@ from jxr.files import written
 from jxr.models import load_restorer
 from jxr.studies.batch_files import process_files
 from jxr.studies.deblurring import Deblurring, deblur
-from jxr.studies.error_bounds import shipped_bounds
 
 # Smaller images have few tiles: their bar would only flicker.
 WORTH_A_BAR = 8
@@ -73,6 +72,9 @@ def deblur_files(
         restored, told, note = deblur(image, str(path), wanted, restorer, bar)
         save(target, image.encode(restored, note))
         if error_map:
+            # Here, for it loads scikit-learn and SciPy's statistics: three seconds.
+            from jxr.studies.error_bounds import shipped_bounds
+
             bounds = shipped_bounds(restorer, restored, told.kernel, **told.numbers)
             save(errors, float_tiff(bounds))
         logging.info("%s: %s", target, note)
