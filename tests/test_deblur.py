@@ -13,7 +13,7 @@ from PIL import Image
 from jxr.errors import UserError
 from jxr.models import load_restorer
 from jxr.optics import gaussian_profile
-from jxr.studies.deblur_files import deblur_files
+from jxr.studies.deblur_files import deblur_files, result_name
 from jxr.studies.deblurring import Deblurring
 from jxr.studies.error_bounds import shipped_bounds
 
@@ -60,6 +60,12 @@ def test_a_folder_keeps_names_places_kinds_and_depths(folder, tmp_path):
         assert "Wiener filter: Gaussian of sigma 1 pixels (given)" in image.text["Comment"]
         steepest = [np.diff(np.asarray(i).astype(int), axis=1).max() for i in (image, before)]
         assert steepest[0] > steepest[1]  # the edge is sharper
+
+
+def test_dicom_files_named_by_uids_do_not_lose_part_of_their_names():
+    assert result_name("1.2.840.17", ".dcm") == "1.2.840.17.dcm"
+    assert result_name("IMG", ".dcm") == "IMG.dcm"
+    assert result_name("chest.v2.JPG", ".png") == "chest.v2.png"
 
 
 def test_a_single_file(folder, tmp_path):

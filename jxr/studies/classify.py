@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float32
 
-from jxr.data import read_image, resize
-from jxr.data.records import IMAGE_SUFFIXES
+from jxr.data import find_radiographs, read_image, resize
 from jxr.errors import UserError
 from jxr.files import write_whole, written
 from jxr.studies.batch_files import Failure, for_each_file
@@ -79,16 +78,7 @@ def images_of(source: Path) -> tuple[Path, list[Path]]:
         return source.parent, [source]
     if not source.is_dir():
         raise UserError(f"{source}: no such file or folder: check --input")
-    files = sorted(
-        path
-        for path in source.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(source).parts)
-        and path.is_file()
-    )
-    if not files:
-        raise UserError(f"{source}: no images ({', '.join(sorted(IMAGE_SUFFIXES))}): check --input")
-    return source, files
+    return source, find_radiographs(source)
 
 
 def pixels_of(path: Path) -> Float32[np.ndarray, "height width 1"]:

@@ -1,7 +1,6 @@
 """A file or a folder of radiographs, deblurred into another folder."""
 
 import io
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from jaxtyping import Float
 from PIL import Image
 from tqdm import tqdm
 
-from jxr.data.radiographs import find_radiographs, read_radiograph
+from jxr.data.radiographs import SUFFIXES, find_radiographs, read_radiograph
 from jxr.errors import UserError
-from jxr.files import written
+from jxr.files import write_whole, written
 from jxr.models import load_restorer
 from jxr.studies.batch_files import process_files
 from jxr.studies.deblurring import Deblurring, deblur
@@ -57,7 +56,7 @@ def deblur_files(
 
     def work(path: Path) -> None:
         image = read_radiograph(path)
-        target = output / path.relative_to(folder).with_suffix(image.suffix)
+        target = output / path.relative_to(folder).with_name(result_name(path.name, image.suffix))
         errors = target.with_name(f"{target.stem}-error.tif")
         for file in (target, errors) if error_map else (target,):
             if file in made:
@@ -70,34 +69,31 @@ def deblur_files(
                 )
             made[file] = path
         restored, told, note = deblur(image, str(path), wanted, restorer, bar)
-        save(target, image.encode(restored, note))
+        content = image.encode(restored, note)
+        with written(target):
+            write_whole(target, content)
         if error_map:
             # Here, for it loads scikit-learn and SciPy's statistics: three seconds.
             from jxr.studies.error_bounds import shipped_bounds
 
             bounds = shipped_bounds(restorer, restored, told.kernel, **told.numbers)
-            save(errors, float_tiff(bounds))
+            with written(errors):
+                write_whole(errors, float_tiff(bounds))
         logging.info("%s: %s", target, note)
 
     process_files(files, work, done="deblurred")
     return len(files)
 
 
+def result_name(name: str, suffix: str) -> str:
+    """Returns a file's name with another suffix; DICOM files are often named by UIDs, with dots."""
+    path = Path(name)
+    return (path.stem if path.suffix.lower() in SUFFIXES else name) + suffix
+
+
 def bar(tiles: list[tuple[int, int]]) -> Iterable[tuple[int, int]]:
     """A bar over the tiles of one image, on a terminal."""
     return tqdm(tiles, unit="tile", leave=False, disable=None if len(tiles) > WORTH_A_BAR else True)
-
-
-def save(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    with written(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def float_tiff(values: Float[np.ndarray, "height width 1"]) -> bytes:

@@ -263,7 +263,7 @@ def test_what_cannot_be_classified(place):
         assert not (place / "none").exists()
 
     (place / "empty").mkdir()
-    refused("no images", source="empty")
+    refused("no radiographs in it", source="empty")
     refused("no such file or folder", source="missing")
     refused("lies in the folder of the images", output="images/results")
 
