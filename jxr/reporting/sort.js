@@ -24,9 +24,11 @@ for (const table of document.querySelectorAll("table.sortable")) {
   function sort(column, order) {
     const sign = order === "descending" ? -1 : 1;
     const keyed = original.map((row) => [value(row.cells[column]), row]);
-    if (order !== "none") {
-      keyed.sort(([a], [b]) => (a === null) - (b === null) || (a === null ? 0 : sign * compare(a, b)));
-    }
+    const inOrder = ([a], [b]) => {
+      if (a === null || b === null) return (a === null) - (b === null);
+      return sign * compare(a, b);
+    };
+    if (order !== "none") keyed.sort(inOrder);
     body.append(...keyed.map(([, row]) => row));
     heads.forEach((head, i) => head.setAttribute("aria-sort", i === column ? order : "none"));
   }

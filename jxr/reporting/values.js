@@ -6,7 +6,8 @@ const read = new Map(); // pixels by picture, once they were asked for
 function pixels(image) {
   if (!read.has(image)) {
     const { naturalWidth: width, naturalHeight: height } = image;
-    const context = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    const context = canvas.getContext("2d");
     context.drawImage(image, 0, 0);
     read.set(image, context.getImageData(0, 0, width, height));
   }
