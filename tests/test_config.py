@@ -154,6 +154,12 @@ def test_classification_blur_needs_a_restorer_of_its_own():
         ReproduceConfig(sigmas=(1.0,))
 
 
+@pytest.mark.parametrize("sigmas", [(1.0, 1.0), (-1.0,), (float("nan"),)])
+def test_impossible_sigmas_of_the_sweep_are_refused(sigmas):
+    with pytest.raises(UserError, match="sigma"):
+        ReproduceConfig(sweep_sigmas=sigmas)
+
+
 @pytest.mark.parametrize("seeds", [(), (0, 0), (-1,), (2**32,)])
 def test_impossible_seeds_are_refused(seeds):
     with pytest.raises(UserError, match="seed"):

@@ -87,4 +87,5 @@ def tiny(run, path):
         )
     if isinstance(run, ReproduceConfig):
         changes["bootstrap_samples"] = 100
+        changes["sweep_sigmas"] = (1.0, 0.0, 2.0)
     return dataclasses.replace(run, **changes)

@@ -62,6 +62,7 @@ class ReproduceConfig:
         "report",
     )  # ... in each convention
     tasks: tuple[str, ...] = ()  # such as A_vs_B or A_vs_B+C; empty: those of the data set
+    sweep_sigmas: tuple[float, ...] = ()  # of images that classifiers meet besides; empty: none
     bootstrap_samples: int = 2000
     data: DataConfig = DataConfig()
     weights: WeightsConfig = WeightsConfig()
@@ -76,6 +77,9 @@ class ReproduceConfig:
             check_seed(seed)
         if len(set(self.tasks)) < len(self.tasks):
             raise UserError(f"tasks is {self.tasks}: give each once")
+        if len(set(self.sweep_sigmas)) < len(self.sweep_sigmas):
+            raise UserError(f"sweep_sigmas is {self.sweep_sigmas}: give each once")
+        self.sweep_blurs()  # says what is wrong with one
         if self.bootstrap_samples < 100:
             raise UserError(f"bootstrap_samples is {self.bootstrap_samples}: give 100 or more")
         if self.blur not in self.restoration_blurs():
@@ -90,4 +94,10 @@ class ReproduceConfig:
             dataclasses.replace(self.blur, sigma=sigma, convention=convention)
             for sigma in self.sigmas
             for convention in self.conventions
+        )
+
+    def sweep_blurs(self) -> tuple[BlurConfig, ...]:
+        """The classification's blur setting at each sigma of the sweep, in rising order."""
+        return tuple(
+            dataclasses.replace(self.blur, sigma=sigma) for sigma in sorted(self.sweep_sigmas)
         )

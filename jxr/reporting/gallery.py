@@ -1,4 +1,4 @@
-"""The examples on the page: films in a row, error maps, a slider from blurred to recovered."""
+"""The examples on the page: films in a row, error maps, a slider between two, a lens."""
 
 from html import escape
 
@@ -11,6 +11,11 @@ from jxr.reporting.labels import name
 
 FIRST = 5  # the report's Figures 5 and 6 show recovered images
 FILM, PICTURE = 224, 448  # about as wide as films and slider should be, in CSS pixels
+LENS = (
+    '<div class="lens" hidden><button type="button">Zoom in</button>'
+    '<button type="button">Zoom out</button><button type="button">Whole picture</button>'
+    ' <output></output> <span class="place"></span></div>\n'
+)
 
 
 def gallery(examples: Examples, blur: str) -> str:
@@ -28,7 +33,12 @@ def gallery(examples: Examples, blur: str) -> str:
         " the image itself, before rounding. Error maps show |recovered &minus; original|, pixel"
         " values in [0, 1], all on one scale:</p>\n"
         f'<div class="scale"><span>0</span><img class="map" alt="black to pale yellow"'
-        f' src="{data_uri(scale_png())}"><span>{limit:.2g} and more</span></div>\n'
+        f' data-limit="{limit:.2g}" src="{data_uri(scale_png())}">'
+        f"<span>{limit:.2g} and more</span></div>\n"
+        '<p class="hint" hidden>All pictures of an example are enlarged and moved together: by the'
+        " buttons, by + and &minus;, arrows and 0, by dragging, by two fingers, or by the wheel"
+        " once a picture was clicked. Below each stands its value at the pointer, of the picture,"
+        " so rounded to 8 bits; errors are rounded to a 256th of their scale.</p>\n"
     )
     blurred = scores(examples.original, examples.blurred)
     recovered = {
@@ -37,7 +47,12 @@ def gallery(examples: Examples, blur: str) -> str:
     }
     parts = [intro]
     for i, title in enumerate(examples.titles):
-        parts += [f'<figure class="example">\n<h3>Figure {FIRST + i}: {escape(title)}</h3>\n']
+        parts += [
+            f'<figure class="example" data-columns="{shape[2]}" data-rows="{shape[1]}">\n'
+            f"<h3>Figure {FIRST + i}: {escape(title)}</h3>\n"
+            f'<div class="pictures" role="group" aria-label="pictures: {escape(title)}">\n'
+            f"{LENS}"
+        ]
         parts += ['<div class="films">\n<div class="compared">\n<div class="films row">\n']
         parts += [film(grey_png(examples.original[i]), shape, "original", f"original, {title}")]
         parts += [
@@ -60,7 +75,7 @@ def gallery(examples: Examples, blur: str) -> str:
                 error_film(examples, restorer, i, limit),
                 "</div>\n",
             ]  # fmt: skip
-        parts += ["</div>\n</figure>\n"]
+        parts += ["</div>\n</div>\n</figure>\n"]
     return "".join(parts)
 
 
@@ -78,8 +93,8 @@ def film(
     width, height = size(shape, FILM)
     below = f"<span>{escape(score)}</span>" if score else ""
     return (
-        f'<div class="film"><img class="{kind}" alt="{escape(alternative)}" {mark}'
-        f' width="{width}" height="{height}" src="{data_uri(data)}">'
+        f'<div class="film"><div class="view"><img class="{kind}" alt="{escape(alternative)}"'
+        f' {mark} width="{width}" height="{height}" src="{data_uri(data)}"></div>'
         f"{escape(caption)}{below}</div>\n"
     )
 

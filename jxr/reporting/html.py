@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from jxr.reporting.labels import DASH
-from jxr.reporting.tables import Table
+from jxr.reporting.tables import Table, without
 
 KINDS = {".svg": "svg+xml", ".png": "png"}
+STYLES = ("page.css", "films.css", "sweep.css")
+SCRIPTS = ("slider.js", "lens.js", "values.js", "curves.js", "sort.js")  # in this order
+
+OFTEN_EQUAL = {"PSF", "Images", "Seeds", "Recipe"}
 
 
 def head(title: str) -> str:
     """The document up to its body, with the style inside.
 
     `default-src 'none'` lets the browser prove that the page fetches nothing; only this very style
-    and this very script may run, named by their hashes.
+    and these very scripts may run, named by their hashes.
     """
-    style, script = read("page.css"), read("page.js")
+    style = "\n".join(read(file) for file in STYLES)
+    scripts = " ".join(f"'{content_hash(read(file))}'" for file in SCRIPTS)
     policy = (
         "default-src 'none'; img-src data:;"
-        f" style-src '{content_hash(style)}'; script-src '{content_hash(script)}';"
+        f" style-src '{content_hash(style)}'; script-src {scripts};"
         " base-uri 'none'; form-action 'none'"
     )
     return (
@@ -35,8 +40,9 @@ def head(title: str) -> str:
 
 
 def foot() -> str:
-    """The script and the end of the document."""
-    return f"<script>{read('page.js')}</script>\n</body>\n</html>\n"
+    """The scripts and the end of the document. As modules, they share no names."""
+    scripts = "".join(f'<script type="module">{read(file)}</script>\n' for file in SCRIPTS)
+    return f"{scripts}</body>\n</html>\n"
 
 
 def read(file: str) -> str:
@@ -71,8 +77,25 @@ def chart(file: Path, caption: str, wide: bool) -> str:
     )
 
 
-def html_table(table: Table) -> str:
-    """The table in HTML, every cell escaped, numbers aligned to the right."""
+def compact(table: Table) -> str:
+    """The table in HTML; of `OFTEN_EQUAL`, what is the same in all its rows is said below it."""
+    once = {}
+    for i, column in enumerate(table.columns):
+        values = {row[i] for row in table.rows}
+        if column in OFTEN_EQUAL and len(values) == 1:
+            once[column] = values.pop()
+    words = ", ".join(f"{column}: {value}" for column, value in once.items())
+    below = f'<p class="below">In all rows: {escape(words)}.</p>\n' if once else ""
+    return html_table(without(table, once.keys())) + below
+
+
+def html_table(table: Table, sortable: bool = True) -> str:
+    """The table in HTML, every cell escaped, numbers aligned to the right.
+
+    Args:
+        table: any.
+        sortable: whether the script lets a reader sort it.
+    """
 
     def line(cells: Sequence[str], tag: str) -> str:
         inner = ""
@@ -82,8 +105,9 @@ def html_table(table: Table) -> str:
         return f"<tr>{inner}</tr>\n"
 
     body = "".join(line(row, "td") for row in table.rows)
+    kind = ' class="sortable"' if sortable else ""
     return (
-        f'<div class="scroll"><table>\n<thead>\n{line(table.columns, "th")}</thead>\n'
+        f'<div class="scroll"><table{kind}>\n<thead>\n{line(table.columns, "th")}</thead>\n'
         f"<tbody>\n{body}</tbody>\n</table></div>\n"
     )
 

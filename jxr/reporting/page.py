@@ -9,8 +9,9 @@ from typing import Any
 from jxr.optics import kernel_radius
 from jxr.reporting.examples import Examples
 from jxr.reporting.gallery import gallery
-from jxr.reporting.html import chart, flat, foot, head, html_table
+from jxr.reporting.html import chart, compact, flat, foot, head, html_table
 from jxr.reporting.labels import Row, blur, name, only_originals
+from jxr.reporting.sweep_curves import sweep_section
 from jxr.reporting.tables import (
     Table,
     classification_table,
@@ -53,8 +54,6 @@ BANDS = (
 # Charts of panels side by side: a phone scrolls them rather than shrinks them beyond reading.
 WIDE = {"structure", "kernel", "unet", "roc"}
 
-OFTEN_EQUAL = {"PSF", "Images", "Seeds", "Recipe"}
-
 
 def write_page(
     results: Mapping[str, Any],
@@ -67,8 +66,9 @@ def write_page(
 
     Args:
         results: the content of results.json: `provenance`, `classification`, `restoration`,
-            `paired`, `roc`. An empty list leaves its section out. `notes` in the provenance, if
-            any, stand at the top with those given here; `roc_band` may be missing.
+            `paired`, `roc`, `sweep`. An empty list leaves its section out. `notes` in the
+            provenance, if any, stand at the top with those given here; `roc_band` and `sweep`,
+            which older runs lack, may be missing.
         figures: SVG or PNG files from `write_figures`; they are embedded.
         path: of the HTML file; its folder is made if need be.
         notes: warnings to stand at the top, such as that the images are phantoms. That the
@@ -113,6 +113,7 @@ def page_sections(
         "Blur": STRESS_TEST + charts.get("kernel", ""),
         "Classification": "",
         "Do two classifiers differ?": "",
+        "Scores over sigma": sweep_section(results["sweep"]) if results.get("sweep") else "",
         "Restoration": charts.get("unet", "") + charts.get("restoration", ""),
         "Recovered images": "" if examples is None else gallery(examples, run_blur(results)),
     }
@@ -135,21 +136,9 @@ def page_sections(
     origin = Table(("Key", "Value"), flat(results["provenance"]), words=("Key", "Value"))
     sections["Provenance"] = (
         "<details><summary>Versions, config, fingerprints, times</summary>\n"
-        f"{html_table(origin)}</details>\n"
+        f"{html_table(origin, sortable=False)}</details>\n"
     )
     return sections
-
-
-def compact(table: Table) -> str:
-    """The table in HTML; of `OFTEN_EQUAL`, what is the same in all its rows is said below it."""
-    once = {}
-    for i, column in enumerate(table.columns):
-        values = {row[i] for row in table.rows}
-        if column in OFTEN_EQUAL and len(values) == 1:
-            once[column] = values.pop()
-    words = ", ".join(f"{column}: {value}" for column, value in once.items())
-    below = f'<p class="below">In all rows: {escape(words)}.</p>\n' if once else ""
-    return html_table(without(table, once.keys())) + below
 
 
 def anchor(title: str) -> str:

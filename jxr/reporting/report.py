@@ -12,6 +12,8 @@ from jxr.reporting.examples import Examples, examples_figure
 from jxr.reporting.figures import write_figures
 from jxr.reporting.methods_figure import methods_figure
 from jxr.reporting.page import write_page
+from jxr.reporting.sweep_curves import of_originals, sweep_table
+from jxr.reporting.sweep_figure import sigma_sweep_figure
 from jxr.reporting.tables import (
     classification_table,
     paired_table,
@@ -30,7 +32,8 @@ def write_report(
     """Writes `index.html`, which needs nothing else; the charts as PNG and SVG; `tables.md`.
 
     Args:
-        results: the content of results.json.
+        results: the content of results.json. Its `sweep`, if any, is also drawn in
+            `figures/sweep.png`.
         folder: is made if need be.
         notes: see `jxr.reporting.page.write_page`.
         examples: images to show before and after; also written to `figures/examples.png`. Without
@@ -39,10 +42,16 @@ def write_report(
     blur = results["provenance"]["config"]["blur"]
     kernels = report_kernels(blur["sigma"], blur["sampling"])
     figures = write_figures(results, folder / "figures", kernels, blur["sigma"])
-    panel = folder / "figures" / "examples.png"
-    panel.unlink(missing_ok=True)
-    if examples is not None:
-        examples_figure(examples).savefig(panel, dpi=150)
+    sweep = results.get("sweep")
+    drawn = {
+        "examples": examples_figure(examples) if examples else None,
+        "sweep": sigma_sweep_figure(of_originals(sweep)) if sweep else None,
+    }
+    for key, figure in drawn.items():
+        panel = folder / "figures" / f"{key}.png"
+        panel.unlink(missing_ok=True)
+        if figure is not None:
+            figure.savefig(panel, dpi=150)
     write_page(results, figures, folder / "index.html", notes, examples)
     write_tables(results, folder / "tables.md")
 
@@ -66,6 +75,8 @@ def write_tables(results: Mapping[str, Any], path: Path) -> None:
         "Restoration": restoration_table(results["restoration"]),
         "McNemar's tests": paired_table(results["paired"]),
     }
+    if sweep := results.get("sweep"):
+        tables["Scores over sigma"] = sweep_table(sweep)
     path.write_text(sections(tables))
 
 

@@ -94,8 +94,13 @@ def recovered_features(
     originals = np.asarray(dataset.images[dataset.test])
     blurred = degraded_images(originals, dataset.test, config.blur, config.restorer_seed)
     restored = restore(name, config, config.blur, dataset, workdir, blurred)
-    source = {"images": hashlib.sha256(restored.tobytes()).hexdigest()}
-    return cached_features(backbone, restored, cache, title=f"{name} features", source=source)
+    return image_features(backbone, restored, cache, f"{name} features")
+
+
+def image_features(backbone: Backbone, images: np.ndarray, cache: Path, title: str) -> np.ndarray:
+    """Returns the features of images that are known by nothing but their pixels."""
+    source = {"images": hashlib.sha256(images.tobytes()).hexdigest()}
+    return cached_features(backbone, images, cache, title=title, source=source)
 
 
 def head_name(task: str, train_on: str, seed: int) -> str:

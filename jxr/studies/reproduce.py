@@ -1,4 +1,5 @@
-"""The whole report, stage by stage: restorers, features, heads, and the matrix of their scores.
+"""The whole report, stage by stage: restorers, features, heads, and the matrix of their scores,
+and scores over sigma.
 
 A stage that finished is never done again, and one that was stopped goes on where it was, so the
 same command is called until it ends.
@@ -16,6 +17,7 @@ from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import load_backbone
 from jxr.studies.restoration_stage import blur_name, examples_stage, restoration_stage
 from jxr.studies.restorers import check_blur, check_reflect, check_unet
+from jxr.studies.sweep_stage import sweep_stage
 from jxr.studies.workdir import Stages, claim, study_provenance, write_json
 from jxr.training.launch import PLAIN, Launch
 
@@ -35,7 +37,7 @@ def reproduce(
         UserError: a mistake in the config, the images or the weights; results that were there
             before stay as they are.
     """
-    for blur in config.restoration_blurs():
+    for blur in (*config.restoration_blurs(), *config.sweep_blurs()):
         check_blur(blur, config.data.size)
         check_reflect(blur)
     check_unet(config.unet, config.data.size)
@@ -70,11 +72,28 @@ def reproduce(
             launch=launch,
         ),
     )
+    sweep = []
+    if config.sweep_sigmas:
+        sweep = stages.run(
+            "sweep",
+            partial(
+                sweep_stage,
+                config,
+                tasks,
+                dataset,
+                backbone,
+                tables["classification"],
+                workdir=workdir,
+                cache=cache,
+                stages=stages,
+            ),
+        )
     stages.run("examples", partial(examples_stage, config, dataset, workdir))
     results = {
         "provenance": study_provenance(config, stages, dataset.notes, **fingerprints),
         **tables,
         "restoration": restoration,
+        "sweep": sweep,
     }
     write_json(workdir / "results.json", results)
     return results

@@ -121,6 +121,24 @@ def fake_results():
     }
 
 
+def fake_sweep(sigmas=(0.0, 1.0, 2.0)):
+    """Rows as `sweep` of results.json holds them, sigmas in no order."""
+    generator = np.random.default_rng(2)
+    rows = []
+    for task, n in (("normal_vs_pneumonia", 624), ("bacterial_vs_viral", 390)):
+        for sigma in reversed(sigmas):
+            for test_on, restorer in (("blurred", None), ("recovered", "wiener")):
+                accuracy, auc = sorted(generator.uniform(0.6, 0.95, 2))
+                rows.append(
+                    classification_row(
+                        task=task, n=n, sigma=sigma, test_on=test_on, restorer=restorer,
+                        accuracy=accuracy, accuracy_ci95=[accuracy - 0.031, accuracy + 0.027],
+                        auc=auc, auc_ci95=[auc - 0.022, auc + 0.019],
+                    )
+                )  # fmt: skip
+    return rows
+
+
 def fake_band(**identity):
     """A band as `roc_band` of results.json holds it."""
     fpr = np.linspace(0, 1, 11)

@@ -1,109 +1,16 @@
-"""The page in a real browser without a network: what it shows, and that the slider moves.
-
-Chromium of the system, found by its name or by the environment variable CHROMIUM.
-"""
-
-import io
-import os
-import shutil
+"""The page in a real browser without a network: what it shows, and that the slider moves."""
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from jxr.reporting import write_report
-from tests.reporting.fake_results import fake_examples, fake_results
+from tests.reporting.screen import FILM, SIZE, SLIDER, blocks, bytes_of, shot
 
 pytestmark = pytest.mark.browser
-
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-SIZE = 64
-ZOOM = 7  # 448 / 64
-# Words that anyone could have as names of classes and files: long, or hostile.
-LONG = "Klebsiella_pneumoniae_" * 6
-ATTACK = '<img src=x onerror="window.attacked=1">\'&amp;</style></script>'
-
-
-@pytest.fixture(scope="module")
-def examples():
-    return fake_examples(titles=("normal", LONG + ATTACK), size=SIZE)
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory, examples):
-    """The address of a page with everything that a page can have."""
-    results = fake_results()
-    for row in results["classification"] + results["roc"]:
-        if row["task"] == "bacterial_vs_viral":
-            row["task"] = f"{ATTACK}_vs_{LONG}"
-    results["provenance"]["notes"] = [ATTACK, LONG]
-    folder = tmp_path_factory.mktemp("report")
-    write_report(results, folder, examples=examples)
-    return (folder / "index.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not chromium:
-        pytest.skip("no chromium here: install the system's package, or name one by CHROMIUM")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def opened(browser, address):
-    """Opens the page as a new visitor; at the end, nothing may have gone wrong for any."""
-    said, requests, contexts = [], [], []
-
-    def open_page(**settings):
-        context = browser.new_context(offline=True, **settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(address)
-        return page
-
-    yield open_page
-    assert said == []
-    assert [url for url in requests if not url.startswith("data:")] == [address] * len(contexts)
-    for context in contexts:
-        context.close()
-
-
-def shot(locator):
-    """The pixels of an element, as they are on the screen."""
-    with Image.open(io.BytesIO(locator.screenshot())) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def blocks(locator, zoom):
-    """The middle of each enlarged pixel of a picture on the screen."""
-    pixels = shot(locator)
-    return pixels[zoom // 2 : SIZE * zoom : zoom, zoom // 2 : SIZE * zoom : zoom]
-
-
-def bytes_of(image):
-    """An image in [0, 1] as the screen has to show it, three equal channels of 8 bits."""
-    return np.repeat(np.rint(image * 255).astype(np.uint8), 3, axis=-1)
 
 
 def seen(page, number=0):
     """What the slider shows, its yellow line and handle included."""
-    return blocks(page.locator(".stack").nth(number), ZOOM)
+    return blocks(page.locator(".stack").nth(number), SLIDER)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -133,7 +40,7 @@ def test_the_browser_itself_forbids_the_network(browser, address):
 
 def test_slider_by_keyboard(opened, examples):
     page = opened()
-    slider = page.locator("input[type=range]").first
+    slider = page.locator(".stack input").first
     slider.focus()
     page.keyboard.press("Home")
     away = slice(8, None)  # the line and its handle are at the left edge
@@ -155,13 +62,13 @@ def test_slider_by_mouse(opened, examples):
     stack = page.locator(".stack").first
     stack.scroll_into_view_if_needed()
     box = stack.bounding_box()
-    assert box["width"] == SIZE * ZOOM
+    assert box["width"] == SIZE * SLIDER
     y = box["y"] + box["height"] / 3
     page.mouse.move(box["x"] + box["width"] / 2, y)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 4, y, steps=5)
     page.mouse.up()
-    value = int(page.locator("input[type=range]").first.input_value())
+    value = int(page.locator(".stack input").first.input_value())
     assert abs(value - 25) <= 1
     shown, cut = seen(page), SIZE // 4
     recovered, blurred = bytes_of(examples.recovered["unet"][0]), bytes_of(examples.blurred[0])
@@ -172,7 +79,7 @@ def test_slider_by_mouse(opened, examples):
 
 def test_choice_of_the_restorer(opened, examples):
     page = opened()
-    page.locator("input[type=range]").first.focus()
+    page.locator(".stack input").first.focus()
     page.keyboard.press("Home")
     page.get_by_label("Wiener").first.check()
     expected = bytes_of(examples.recovered["wiener"][0])
@@ -187,12 +94,11 @@ def test_dark_changes_the_page_and_no_radiograph(opened, examples):
     charts = [shot(page.locator(".chart img").first).mean() for page in pages]
     assert charts[0] > 200
     assert charts[1] < 60
-    zoom = 4  # 256 / 64, about 224
     maps = []
     for page in pages:
-        shown = blocks(page.locator(".film .radiograph").first, zoom)
+        shown = blocks(page.locator(".film .radiograph").first, FILM)
         np.testing.assert_array_equal(shown, bytes_of(examples.original[0]))
-        maps.append(blocks(page.locator(".film .map").first, zoom))
+        maps.append(blocks(page.locator(".film .map").first, FILM))
     np.testing.assert_array_equal(*maps)
     assert np.ptp(maps[0]) > 100
 
@@ -211,3 +117,24 @@ def test_a_phone_shows_everything_without_moving_the_page_sideways(opened, densi
     chart = page.locator(".chart img").first
     scale = chart.bounding_box()["width"] / chart.evaluate("e => e.naturalWidth")
     assert 8.5 * 96 / 72 * scale > 7
+    for panel in page.locator(".panel svg").all():
+        assert panel.bounding_box()["width"] > 300
+
+
+def test_without_script_the_page_is_still_to_be_read(opened):
+    page = opened(java_script_enabled=False)
+    for hidden in (".slider", ".lens", ".hint", ".stops", ".frame", "th button"):
+        assert page.locator(f"{hidden}:visible").count() == 0
+    assert page.locator(".film img:visible").count() == 12
+    assert page.locator(".mark:visible").count() == 2 * 2 * 2 * 3
+    assert page.locator(".panel li").first.inner_text().strip() == "\u25cf blurred"
+
+
+def test_on_paper_nothing_waits_to_be_touched(opened):
+    page = opened()
+    page.get_by_role("button", name="Zoom in").first.click()
+    page.emulate_media(media="print")
+    for hidden in (".slider", ".lens", ".hint", ".stops", ".marker", ".frame"):
+        assert page.locator(f"{hidden}:visible").count() == 0
+    moved = page.locator(".film img").first.evaluate("e => getComputedStyle(e).transform")
+    assert moved == "none"

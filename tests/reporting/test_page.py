@@ -11,8 +11,15 @@ import pytest
 from PIL import Image
 
 from jxr.reporting import write_figures, write_page, write_report
+from jxr.reporting.html import SCRIPTS
 from jxr.reporting.report import report_kernels
-from tests.reporting.fake_results import fake_band, fake_examples, fake_kernels, fake_results
+from tests.reporting.fake_results import (
+    fake_band,
+    fake_examples,
+    fake_kernels,
+    fake_results,
+    fake_sweep,
+)
 
 VOID = {"meta", "img", "br", "input"}
 ATTACK = "<script>alert('x')</script>&\""
@@ -81,16 +88,22 @@ def test_everything_is_escaped(tmp_path):
     results["classification"][1]["task"] = ATTACK
     results["paired"][0]["classifier_a"] = ATTACK
     results["restoration"][0]["method"] = ATTACK
+    results["sweep"] = fake_sweep()
+    results["sweep"][0]["task"] = ATTACK
+    for row in results["sweep"]:
+        row["restorer"] = row["restorer"] and ATTACK
     results["provenance"]["config"][ATTACK] = ATTACK
     results["provenance"]["notes"] = [ATTACK]
     path = tmp_path / "index.html"
     examples = fake_examples(titles=(ATTACK,), restorers=("unet", ATTACK))
     write_page(results, {}, path, examples=examples)
     checker, text = read(path)
-    assert checker.tags.count("script") == 1  # the page's own
+    assert checker.tags.count("script") == len(SCRIPTS)  # the page's own
     # Recipe in two tables; task in the summary and two tables; classifier; method in the summary
-    # and a table; key and value of the config; note; title; restorer of two films and a choice.
-    assert text.count(ATTACK) == 2 + 3 + 1 + 2 + 2 + 1 + 1 + 3
+    # and a table; key and value of the config; note; title; restorer of two films and a choice;
+    # a task of the sweep in a heading, a slider and a table; its restorer in four panels and six
+    # rows of the table.
+    assert text.count(ATTACK) == 2 + 3 + 1 + 2 + 2 + 1 + 1 + 3 + 3 + 4 + 6
 
 
 def test_the_page_allows_its_own_style_and_script_and_nothing_else(tmp_path):
@@ -100,10 +113,12 @@ def test_the_page_allows_its_own_style_and_script_and_nothing_else(tmp_path):
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
     assert policy.startswith("default-src 'none'; img-src data:; ")
     assert "unsafe" not in policy
-    for tag in ("style", "script"):
-        (content,) = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-        assert f"{tag}-src 'sha256-{digest}'" in policy
+    for tag, count in (("style", 1), ("script", len(SCRIPTS))):
+        contents = re.findall(rf"<{tag}\b[^>]*>(.*?)</{tag}>", page, re.DOTALL)
+        hashes = [base64.b64encode(hashlib.sha256(x.encode()).digest()).decode() for x in contents]
+        allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+        assert len(hashes) == count
+        assert f"; {tag}-src {allowed};" in policy
     assert not re.search(r"<[^>]* (style|on[a-z]+)=", page)
 
 
@@ -138,7 +153,9 @@ def test_what_is_the_same_in_all_rows_is_said_once(tmp_path):
 def test_table_1_has_the_classifiers_of_one_kind(tmp_path):
     path = tmp_path / "index.html"
     write_page(fake_results(), {}, path)
-    table = path.read_text(encoding="utf-8").split("<table>")[1].split("</table>")[0]
+    table = (
+        path.read_text(encoding="utf-8").split('<table class="sortable">')[1].split("</table>")[0]
+    )
     arms = re.findall(r"<td>([a-z]+ → [^<]*)</td>", table)
     assert arms == ["original → original", "blurred → blurred"] * 2
     for number in ("0.8750", "0.8702", "0.9120", "0.8974"):
@@ -199,14 +216,21 @@ def test_unknown_figure_is_refused_and_the_old_page_stays(tmp_path):
 
 def test_write_report(tmp_path):
     panel = tmp_path / "report" / "figures" / "examples.png"
-    write_report(fake_results(), tmp_path / "report", examples=fake_examples())
+    sweep = tmp_path / "report" / "figures" / "sweep.png"
+    results = fake_results() | {"sweep": fake_sweep()}
+    write_report(results, tmp_path / "report", examples=fake_examples())
     checker, _ = read(tmp_path / "report" / "index.html")
     assert checker.tags.count("img") == 6 + 13
+    assert checker.tags.count("svg") == 4
     assert panel.stat().st_size > 10_000
+    assert sweep.stat().st_size > 10_000
+    assert (tmp_path / "report" / "tables.md").read_text().count("## ") == 4
     write_report(fake_results(), tmp_path / "report")
     checker, _ = read(tmp_path / "report" / "index.html")
     assert checker.tags.count("img") == 6
+    assert checker.tags.count("svg") == 0
     assert not panel.exists()  # those of another call
+    assert not sweep.exists()
     assert (tmp_path / "report" / "figures" / "roc.png").stat().st_size > 10_000
     tables = (tmp_path / "report" / "tables.md").read_text()
     assert tables.count("## ") == 3

@@ -6,13 +6,19 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from jxr.errors import UserError
+from jxr.models.vgg16 import extract
 from jxr.optics import gaussian_blur
 from jxr.studies import classification_stage
 from jxr.studies import reproduce as module
+from jxr.studies.classifiers import load_head, predict
 from jxr.studies.dataset import load_dataset
+from jxr.studies.features import load_backbone
 from jxr.studies.reproduce import reproduce
+from jxr.studies.sweep_stage import leaves_alone
+from jxr.studies.workdir import Stages
 from ml_collections_configs.reproduce import RUNS
 from tests.tiny import tiny, write_csv
 
@@ -61,6 +67,79 @@ def test_results_hold_every_row_of_the_contract(finished):
     assert len(results["paired"]) == 2 * 6 * 2
 
 
+def test_sweep_has_a_row_for_each_task_kind_of_images_and_sigma(finished):
+    _, _, results = finished
+    rows = results["sweep"]
+    kinds = [("blurred", None), ("recovered", "wiener")]
+    assert [(r["task"], r["sigma"], r["test_on"], r["restorer"]) for r in rows] == [
+        (task, sigma, *kind)
+        for task in ("normal_vs_pneumonia", "bacterial_vs_viral")
+        for sigma in (0.0, 1.0, 2.0)
+        for kind in kinds
+    ]
+    assert {row["train_on"] for row in rows} == {"original"}
+    assert all(set(row) == CLASSIFICATION_KEYS for row in rows)
+    numbers = ("n", "accuracy", "auc", "accuracy_ci95", "auc_ci95", "sensitivity", "specificity")
+    matrix = {(r["task"], r["train_on"], r["test_on"], r["restorer"]): r
+              for r in results["classification"]}  # fmt: skip
+    for row in rows:
+        kind = row["test_on"], row["restorer"]
+        known = {0.0: ("original", None), 2.0: kind}.get(row["sigma"])
+        if known:
+            other = matrix[row["task"], "original", *known]
+            assert {key: row[key] for key in numbers} == {key: other[key] for key in numbers}
+
+
+def test_scores_at_a_sigma_of_the_sweep_are_those_of_scipy_s_blur(finished):
+    config, folder, results = finished
+    dataset = load_dataset(config.data, folder / "cache")
+    originals = np.asarray(dataset.images[dataset.test])
+    blurred = gaussian_filter(originals.astype(float), (0, 1, 1, 0), mode="reflect", truncate=4)
+    backbone = load_backbone(config.weights)
+    labels = np.array([dataset.records[row].label != "normal" for row in dataset.test])
+    # Without noise the Wiener filter gives back the originals.
+    for restorer, images in ((None, blurred), ("wiener", originals)):
+        features = extract(backbone.graphdef, backbone.params, jnp.asarray(images, "f4"), "caffe")
+        odds = []
+        for seed in config.seeds:
+            directory = folder / "run" / f"heads/normal_vs_pneumonia-original-seed{seed}"
+            head = load_head(config.head, features.shape[1], directory)
+            odds.append(predict(config.head, head, np.asarray(features)))
+        (row,) = (
+            row
+            for row in results["sweep"]
+            if (row["task"], row["sigma"], row["restorer"]) == ("normal_vs_pneumonia", 1, restorer)
+        )
+        right = np.mean([(each >= 0) == labels for each in odds])
+        assert row["accuracy"] == pytest.approx(right)
+        pairs = [each[labels][:, None] - each[~labels] for each in odds]
+        assert row["auc"] == pytest.approx(np.mean(np.greater(pairs, 0)), abs=1e-6)
+
+
+def test_noise_is_in_the_sweep_even_where_there_is_no_blur(finished, tmp_path):
+    config, folder, results = finished
+    sharp = dataclasses.replace(config.blur, sigma=0.0)
+    assert leaves_alone(sharp)
+    assert not leaves_alone(config.blur)
+    assert not leaves_alone(dataclasses.replace(sharp, input_precision="8bit"))
+    blur = dataclasses.replace(config.blur, noise=1.0)
+    config = dataclasses.replace(config, blur=blur, sweep_sigmas=(0.0,))
+    dataset = load_dataset(config.data, folder / "cache")
+    rows = module.sweep_stage(
+        config,
+        module.binary_tasks(config, dataset),
+        dataset,
+        load_backbone(config.weights),
+        results["classification"],
+        workdir=folder / "run",
+        cache=folder / "cache",
+        stages=Stages(tmp_path),
+    )
+    assert [(row["sigma"], row["noise"]) for row in rows] == [(0, 1)] * 4
+    without = {row["task"]: row["auc"] for row in results["sweep"] if row["sigma"] == 0}
+    assert any(row["auc"] != without[row["task"]] for row in rows)
+
+
 def test_wiener_and_the_shipped_network_restore_better_than_nothing(finished):
     _, _, results = finished
     error = {(r["method"], r["sigma"], r["convention"]): r["mse"] for r in results["restoration"]}
@@ -76,10 +155,12 @@ def test_provenance_says_where_the_numbers_come_from(finished):
     assert {"python", "jax", "flax"} <= set(origin["versions"])
     assert set(origin["fingerprints"]) == {"data", "weights", "restorer"}
     assert origin["config"]["data"]["path"] == "images0"
-    assert {"heads", "features-original", "classification"} <= set(origin["stage_seconds"])
+    parts = {"heads", "features-original", "features-sweep", "classification"}
+    assert parts <= set(origin["stage_seconds"])
     assert set(origin["stage_commits"]) == {
         "classification",
         "examples",
+        "sweep",
         *(f"restoration-sigma{s}-{c}" for s in (1, 2) for c in ("standard", "report")),
     }
     assert str(folder) not in json.dumps(results)
@@ -124,12 +205,14 @@ def test_own_classes_from_a_csv_file_run_through_unchanged(tmp_path):
         seeds=(0,),
         sigmas=(2.0,),
         conventions=("standard",),
+        sweep_sigmas=(),
         head=dataclasses.replace(config.head, schedule=schedule),
     )
     results = reproduce(config, tmp_path / "run", tmp_path / "cache")
     tasks = {row["task"]: row["n"] for row in results["classification"]}
     assert tasks == {"normal_vs_rest": 18, "rest_vs_covid": 18, "rest_vs_tb": 18}
     assert len(results["classification"]) == 3 * 2 * 5
+    assert results["sweep"] == []
     # Covid is of middle brightness, which blur keeps, and tb and normal are the ends.
     best = max(r["auc"] for r in results["classification"] if r["task"] == "normal_vs_rest")
     assert best > 0.9
@@ -144,7 +227,7 @@ def test_called_again_it_does_nothing_twice(finished, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a finished stage was done again")
 
-    for name in ("restoration_stage", "classification_stage", "examples_stage"):
+    for name in ("restoration_stage", "classification_stage", "sweep_stage", "examples_stage"):
         monkeypatch.setattr(module, name, refuse)
     again = reproduce(config, folder / "run", folder / "cache")
     assert again == results
@@ -169,7 +252,7 @@ def test_stopped_between_stages_it_goes_on_to_the_same_results(finished, tmp_pat
     with pytest.raises(Stop):
         reproduce(config, tmp_path / "run", folder / "cache")
     again = reproduce(config, tmp_path / "run", folder / "cache")
-    for table in ("classification", "restoration", "paired", "roc"):
+    for table in ("classification", "restoration", "paired", "roc", "sweep"):
         assert again[table] == results[table]
 
 

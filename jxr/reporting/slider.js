@@ -1,6 +1,5 @@
 // Before and after: the recovered image lies over the blurred one and is cut at the slider.
 // The pictures are those of the films above, so the page holds each of them once.
-"use strict";
 for (const example of document.querySelectorAll(".example")) {
   const slider = example.querySelector(".slider");
   const stack = slider.querySelector(".stack");
@@ -8,19 +7,21 @@ for (const example of document.querySelectorAll(".example")) {
   const after = slider.querySelector(".after");
   const films = example.querySelectorAll("[data-restorer]");
 
-  function picture(film) {
+  function picture(film, ...classes) {
+    const view = document.createElement("div"); // the lens moves the picture in it
+    view.classList.add("view", ...classes);
     const image = new Image();
     image.className = "radiograph";
     image.alt = film.alt;
     image.src = film.src;
     image.width = Number(slider.dataset.width);
     image.height = Number(slider.dataset.height);
-    return image;
+    view.append(image);
+    return view;
   }
 
   const under = picture(example.querySelector("[data-blurred]"));
-  const over = picture(films[0]);
-  over.classList.add("over");
+  const over = picture(films[0], "over");
   stack.prepend(under, over);
 
   function cut() {
@@ -30,8 +31,8 @@ for (const example of document.querySelectorAll(".example")) {
   }
 
   function choose(number) {
-    over.src = films[number].src;
-    over.alt = films[number].alt;
+    over.firstChild.src = films[number].src;
+    over.firstChild.alt = films[number].alt;
     after.textContent = films[number].dataset.restorer;
     cut();
   }
