@@ -215,17 +215,23 @@ def test_the_shipped_weights_are_small_and_lower_the_error_of_the_best_linear_es
 
 def test_below_the_trained_noise_corrections_count_by_the_expected_error():
     restorer = small_restorer(0.1)
-    images = jnp.asarray(np.random.default_rng(8).random((1, 16, 16, 1)) / 4 + 0.4, jnp.float32)
-    for sigma, noise in ((0.7, 0.9e-6), (0.7, 1.1e-6), (3.0, 0.9e-6)):
-        profile = gaussian_profile(sigma, radius=12)
-        bank = wiener_bank(images, profile, jnp.asarray(LOG_POWER), noise=noise)
-        expected_mse = float(bank.error_std) ** 2
-        trust = 1 if noise > 1e-6 else min(1, expected_mse / 1e-4)
-        assert (trust < 1e-3) == (noise < 1e-6 and sigma < 1)
-        found = restorer(images, profile, noise=noise, quantisation=0.0)
-        correction = apply(restorer.graphdef, restorer.params, bank.inputs, bank.conditions[None])
-        expected = np.clip(bank.best + trust * bank.error_std * correction, 0, 1)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+    # In float64: so little noise is amplified a million times, and rounding with it.
+    with jax.enable_x64(True):
+        images = jnp.asarray(np.random.default_rng(8).random((1, 16, 16, 1)) / 4 + 0.4)
+        log_power = jnp.asarray(LOG_POWER, jnp.float64)
+        for sigma, noise in ((0.7, 0.9e-6), (0.7, 1.1e-6), (3.0, 0.9e-6)):
+            profile = gaussian_profile(sigma, radius=12)
+            bank = wiener_bank(images, profile, log_power, noise=noise)
+            expected_mse = float(bank.error_std) ** 2
+            trust = 1 if noise > 1e-6 else min(1, expected_mse / 1e-4)
+            assert (trust < 1e-3) == (noise < 1e-6 and sigma < 1)
+            found = restorer(images, profile, noise=noise, quantisation=0.0)
+            inputs, conditions = (
+                jnp.asarray(x, jnp.float32) for x in (bank.inputs, bank.conditions)
+            )
+            correction = apply(restorer.graphdef, restorer.params, inputs, conditions[None])
+            expected = np.clip(bank.best + trust * bank.error_std * correction, 0, 1)
+            np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_an_uncertain_width_and_another_spectrum_reach_the_estimates():
