@@ -269,6 +269,16 @@ def test_signed_values_without_extended_sign(tmp_path):
     np.testing.assert_array_equal(np.frombuffer(new.PixelData, "<i2"), stored.ravel())
 
 
+def test_extremes_of_signed_values(tmp_path):
+    made = dataset(some(np.int16, 12), 12)
+    made.add_new("SmallestImagePixelValue", "SS", -2048)
+    made.add_new("LargestImagePixelValue", "SS", 2047)
+    radiograph = read(tmp_path, made)
+    new = derived(radiograph, 0.25 + radiograph.pixels / 2)
+    assert new.SmallestImagePixelValue == new.pixel_array.min() < 0
+    assert new.LargestImagePixelValue == new.pixel_array.max() < 2047
+
+
 def lut(values: np.ndarray, first: int, bits: int) -> pydicom.Dataset:
     item = pydicom.Dataset()
     item.add_new("LUTDescriptor", "US" if first >= 0 else "SS", [len(values), first, bits])
