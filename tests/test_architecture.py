@@ -64,3 +64,26 @@ def test_experiments_import_neither_jax_nor_tensorflow_for_their_help():
             "assert not {'jax', 'flax', 'tensorflow'} & set(sys.modules)\n"
         )
         subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+
+
+PICKLERS = {"pickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+
+
+def test_no_pickle_is_loaded():
+    """A pickle in a file may run anything: NumPy must refuse them, and nothing else reads them."""
+    loads = 0
+    for folder in ("jxr", "experiments", "ml_collections_configs"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            modules = {module.split(".")[0] for module in imported_modules(path)}
+            assert not modules & PICKLERS, path
+            for node in ast.walk(ast.parse(path.read_text())):
+                if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                    continue
+                called = ast.unparse(node.func)
+                assert called not in ("torch.load", "torch.jit.load"), path
+                options = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                assert options.get("allow_pickle", "False") == "False", path
+                if called in ("np.load", "numpy.load"):
+                    assert options.get("allow_pickle") == "False", f"{path}: {ast.unparse(node)}"
+                    loads += 1
+    assert loads > 4

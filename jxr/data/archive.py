@@ -7,7 +7,6 @@ import re
 import stat
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +27,6 @@ SHA256 = "13efc055629733dbab07877f8b3c9f81097840dbcdaa326a8542322c2281ce36"
 
 # Ten times the largest image of the set: an entry that unpacks to more is none of its images.
 MAX_IMAGE_BYTES = 64 << 20
-
-# What zipfile raises on entries that are damaged, encrypted or packed by an unknown method.
-READ_ERRORS = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,7 @@ def open_zip(path: Path) -> Source:
     """Opens a zip archive of the set; every entry's name is checked, those of images are listed."""
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+    except Exception as error:  # zipfile fails on damaged archives in all kinds of ways
         raise UserError(
             f"{path}: neither a folder nor a readable zip archive ({error}); fetch it again, or"
             " unpack it and give the folder"
@@ -148,6 +144,11 @@ def open_zip(path: Path) -> Source:
                 f"{path}: {entry.filename} unpacks to {entry.file_size / 1e6:.0f} MB, which no"
                 " image of the set does; fetch the archive again"
             )
+        if not entry.filename.isprintable():
+            raise UserError(
+                f"{path}: the entry {entry.filename!r} has a name that no image of the set has;"
+                " fetch the archive again"
+            )
         if entry.filename in entries:
             raise UserError(f"{path}: {entry.filename} is there twice; fetch the archive again")
         entries[entry.filename] = entry
@@ -155,7 +156,7 @@ def open_zip(path: Path) -> Source:
     def read(name: str) -> bytes:
         try:
             return archive.read(entries[name])
-        except READ_ERRORS as error:
+        except Exception as error:  # damaged, encrypted, or packed by an unknown method
             raise UserError(
                 f"{path}/{name}: cannot be unpacked ({error}); fetch the archive again"
             ) from error

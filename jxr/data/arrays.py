@@ -64,7 +64,9 @@ def load_images(
             return cached
         logging.getLogger(__name__).warning("%s: damaged cache, decoding the images again", file)
         file.unlink()
-    return np.load(write_cache(Path(cache), stem, shape, decoded), mmap_mode="r")
+    return np.load(
+        write_cache(Path(cache), stem, shape, decoded), mmap_mode="r", allow_pickle=False
+    )
 
 
 def decode(
@@ -88,7 +90,7 @@ def decode(
 def open_cached(file: Path, shape: tuple[int, ...]) -> Float32[np.ndarray, "n size size 1"] | None:
     """Maps a cache file, or returns None if it is not what was once written."""
     try:
-        images = np.load(file, mmap_mode="r")
+        images = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     if images.shape != shape or images.dtype != np.float32:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, UInt16
 from scipy.special import expit
 
 from jxr.data.dicom_derived import write_dicom
+from jxr.data.dicom_streams import check_stream
 from jxr.data.radiograph import Radiograph, check_size, decoding, from_levels
 from jxr.errors import UserError
 
@@ -47,6 +48,7 @@ def decode_dicom(content: bytes, name: str) -> Radiograph:
     require_pydicom(name)
     import pydicom
     import pydicom.pixels
+    from pydicom.uid import RLELossless
 
     if DEFLATED in content[132:2048]:
         raise UserError(f"{name}: a deflated DICOM file, which is not read; {REMEDY}")
@@ -54,8 +56,18 @@ def decode_dicom(content: bytes, name: str) -> Radiograph:
         dataset = pydicom.dcmread(io.BytesIO(content), force=True)
         check_image(dataset, name)
         check_syntax(dataset, name)
-        # pydicom would clear unused bits, in which old files have overlays.
-        raw = pydicom.pixels.pixel_array(dataset, raw=True, correct_unused_bits=False)
+        syntax = dataset.file_meta.TransferSyntaxUID
+        run_lengths = syntax == RLELossless
+        if syntax.is_encapsulated and not run_lengths:
+            check_stream(dataset, name)
+        raw = pydicom.pixels.pixel_array(
+            dataset,
+            raw=True,
+            # pydicom would clear unused bits, in which old files have overlays.
+            correct_unused_bits=False,
+            # pylibjpeg-rle panics on damaged streams.
+            decoding_plugin="pydicom" if run_lengths else "",
+        )
         raw = raw.view(f"u{raw.itemsize}").astype(np.uint16)
         del dataset.PixelData
         stored = stored_values(dataset, raw, name)

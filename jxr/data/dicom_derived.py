@@ -88,22 +88,22 @@ def set_pixels(
     """Puts values, counted from the lowest possible one, into the bits that the source had."""
     bits, allocated = int(dataset.BitsStored), int(dataset.BitsAllocated)
     mask, shift = 2**bits - 1, int(dataset.HighBit) + 1 - bits
-    signed = bool(dataset.PixelRepresentation)
-    if signed:
-        numbers = values.astype(np.int32) - 2 ** (bits - 1)
-        pixels = numbers << shift  # and so the sign into all bits above
+    sign = 2 ** (bits - 1) if dataset.PixelRepresentation else 0
+    field = values ^ np.uint16(sign)
+    if sign:
+        above = 2**allocated - (mask + 1 << shift)  # all bits there are as the sign
+        others = np.where(field & sign != 0, np.uint16(above), np.uint16(0))
     else:
-        numbers = values.astype(np.int32)
-        pixels = (raw & ~np.uint16(mask << shift)) | (numbers << shift)
-    content = (pixels & 2**allocated - 1).astype(f"<u{allocated // 8}").tobytes()
+        others = raw & ~np.uint16(mask << shift)
+    content = (field << shift | others).astype(f"<u{allocated // 8}").tobytes()
     content += b"\0" * (len(content) % 2)
     dataset.add_new("PixelData", "OB" if allocated == 8 else "OW", content)
     for keyword, extreme in (
-        ("SmallestImagePixelValue", numbers.min()),
-        ("LargestImagePixelValue", numbers.max()),
+        ("SmallestImagePixelValue", values.min()),
+        ("LargestImagePixelValue", values.max()),
     ):
         if keyword in dataset:
-            dataset.add_new(keyword, "SS" if signed else "US", int(extreme))
+            dataset.add_new(keyword, "SS" if sign else "US", int(extreme) - sign)
 
 
 def set_identity(dataset: "FileDataset", note: str) -> None:

@@ -14,9 +14,6 @@ from jxr.errors import UserError
 
 Resize = Literal["antialias", "bilinear", "nearest"]
 
-# What Pillow raises on files that are truncated, damaged, too large or no images at all.
-DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
-
 
 def read_image(path: str | Path) -> Float32[np.ndarray, "height width 1"]:
     """Reads an image file as luminance, see `decode_image`.
@@ -63,9 +60,12 @@ def decode_image(content: bytes, name: str) -> Float32[np.ndarray, "height width
             pixels = np.asarray(image if sixteen_bit else image.convert("L"))
             if image.mode == "I;16" and image.format == "TIFF" and white_is_zero(image):
                 pixels = 65_535 - pixels  # Pillow turns those of 8 bits
-    except DECODE_ERRORS as error:
+    except UserError:
+        raise
+    except Exception as error:  # Pillow fails on damaged files in all kinds of ways
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"{name}: cannot be read as an image ({error}); replace or remove the file"
+            f"{name}: cannot be read as an image ({reason}); replace or remove the file"
         ) from error
     if sixteen_bit and (pixels.min() < 0 or pixels.max() > 65_535):
         raise UserError(f"{name}: 32-bit pixels beyond 65535; save it with 8 or 16 bits")

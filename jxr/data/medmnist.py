@@ -1,7 +1,6 @@
 """PneumoniaMNIST, MedMNIST's form of the Guangzhou set: two classes, 28 to 224 pixels."""
 
 import hashlib
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +47,9 @@ def medmnist_set(file: str | Path) -> ImageSet:
                     records.append(Record(path, CLASSES[label], path, split))
     except KeyError as error:
         raise UserError(f"{file}: {error.args[0]}; fetch the file again") from error
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except UserError:
+        raise
+    except Exception as error:  # damaged archives fail in all kinds of ways
         raise UserError(f"{file}: cannot be read ({error}); fetch the file again") from error
     stack = np.concatenate(images)
     order = sorted(range(len(records)), key=records.__getitem__)

@@ -9,6 +9,7 @@ from jaxtyping import Array
 
 from jxr.errors import UserError
 from jxr.models.functional import Params
+from jxr.models.state_dicts import readable
 from jxr.models.vgg16 import LAYERS, TOP_LAYERS
 
 # Keras' conversion of the weights of the Visual Geometry Group, Oxford (CC BY 4.0).
@@ -35,20 +36,16 @@ def read_keras(path: Path) -> tuple[Params, Params | None]:
     Raises:
         UserError: not HDF5, or a layer or data set is missing or has another shape or type.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            params = {
-                name: read_layer(file, name, (3, 3, n_in, n_out), path)
-                for name, n_in, n_out in LAYERS
+    with readable(path, "HDF5", REMEDY), h5py.File(path, "r") as file:
+        params = {
+            name: read_layer(file, name, (3, 3, n_in, n_out), path) for name, n_in, n_out in LAYERS
+        }
+        top = None
+        if any(name in file for name in TOP_NAMES):
+            top = {
+                ours: read_layer(file, name, (n_in, n_out), path)
+                for name, (ours, n_in, n_out) in zip(TOP_NAMES, TOP_LAYERS, strict=True)
             }
-            top = None
-            if any(name in file for name in TOP_NAMES):
-                top = {
-                    ours: read_layer(file, name, (n_in, n_out), path)
-                    for name, (ours, n_in, n_out) in zip(TOP_NAMES, TOP_LAYERS, strict=True)
-                }
-    except OSError as error:
-        raise UserError(f"{path} is not a readable HDF5 file: {REMEDY}") from error
     return params, top
 
 

@@ -111,7 +111,7 @@ def cached_features(
                 if not path.exists():
                     extract_to(path, backbone, images, title, transform, half)
                     write_json(path.with_suffix(".json"), source)
-    return np.load(path, mmap_mode="r")
+    return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def extract_to(

@@ -172,6 +172,14 @@ def test_an_entry_that_is_there_twice_is_named(root, tmp_path):
         open_source(file)
 
 
+def test_a_name_of_several_lines_is_refused_in_one(root, tmp_path):
+    file = pack(root, tmp_path / "images.zip", extra={"train/NORMAL/IM-0009\n-0001.jpeg": b""})
+    with pytest.raises(
+        UserError, match=r"the entry 'train/NORMAL/IM-0009\\n-0001\.jpeg' has a name"
+    ):
+        open_source(file)
+
+
 def test_mistakes_in_an_archive_are_named_by_its_own_name(root, tmp_path):
     file = pack(root, tmp_path / "a.zip", extra={"train/NORMAL/scan.png": b""})
     with pytest.raises(UserError, match=rf"^{file}/train/NORMAL/scan\.png: unknown kind of name"):

@@ -200,6 +200,29 @@ def test_jpeg_baseline(tmp_path):
     assert new.LossyImageCompression == "01"
 
 
+@pytest.mark.parametrize("kind", ["baseline", "lossless", "2000", "2000 as JP2", "nothing"])
+def test_streams_of_another_size_are_not_unpacked(tmp_path, kind):
+    """A damaged stream of some bytes may claim gigabytes."""
+    stored = some(np.uint16, 12, (41, 37))
+    made = dataset(stored, 12, Columns=38)
+    if kind.startswith("2000"):
+        right = dataset(stored, 12)
+        right.compress(JPEG2000Lossless)
+        stream = next(pydicom.encaps.generate_frames(right.PixelData, number_of_frames=1))
+        wrapped = b"\0\0\0\x0cjP  \r\n\x87\n" if kind.endswith("JP2") else b""
+        made = encapsulated(made, wrapped + stream, JPEG2000Lossless)
+    elif kind == "lossless":
+        made = encapsulated(made, lossless_jpeg(stored, 12), JPEGLosslessSV1)
+    else:
+        stream = io.BytesIO()
+        Image.fromarray((stored >> 4).astype(np.uint8)).save(stream, "JPEG")
+        content = stream.getvalue() if kind == "baseline" else b"\xff\xd8\xff\xd9"
+        made = encapsulated(made, content, JPEGBaseline8Bit)
+    refused(
+        tmp_path, made, "its compressed pixels are damaged, or not of 38 x 41 pixels as it says"
+    )
+
+
 @pytest.mark.parametrize("name", ["MR_small_jpeg_ls_lossless.dcm", "MR_small_RLE.dcm"])
 def test_the_same_image_as_pydicom_ships_it(name):
     plain = pydicom.dcmread(get_testdata_file("MR_small.dcm", download=False))
@@ -244,6 +267,16 @@ def test_signed_values_without_extended_sign(tmp_path):
     np.testing.assert_allclose(radiograph.pixels[..., 0], (stored + 2048) / 4095, atol=1e-7)
     new = derived(radiograph)
     np.testing.assert_array_equal(np.frombuffer(new.PixelData, "<i2"), stored.ravel())
+
+
+def test_extremes_of_signed_values(tmp_path):
+    made = dataset(some(np.int16, 12), 12)
+    made.add_new("SmallestImagePixelValue", "SS", -2048)
+    made.add_new("LargestImagePixelValue", "SS", 2047)
+    radiograph = read(tmp_path, made)
+    new = derived(radiograph, 0.25 + radiograph.pixels / 2)
+    assert new.SmallestImagePixelValue == new.pixel_array.min() < 0
+    assert new.LargestImagePixelValue == new.pixel_array.max() < 2047
 
 
 def lut(values: np.ndarray, first: int, bits: int) -> pydicom.Dataset:
