@@ -39,7 +39,7 @@ SWEEP = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 DEMO = ReproduceConfig(
     conventions=("standard",),
     # Not one more: each costs the features of all test images twice.
-    sweep_sigmas=(0.0, 2.0),
+    sweep_sigmas=(0.0, 1.0, 2.0, 3.0),
     # Chosen on phantoms of seed 0; the demo makes others.
     data=DataConfig(source="phantoms", size=128, phantoms=PhantomConfig(seed=1)),
     weights=WeightsConfig(kind="random"),
