@@ -84,7 +84,7 @@ def test_stacked_models_agree_with_single_ones(quick, tmp_path):
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("what", ["vgg_features", "unet_train"])
+@pytest.mark.parametrize("what", ["vgg_features", "unet_train", "restorer_train"])
 def test_networks_agree_with_pytorch(what, quick, tmp_path, monkeypatch):
     torch = pytest.importorskip("torch")
     # Compiling takes a minute, and is reported as any other failure of it.

@@ -21,6 +21,7 @@ CASES: dict[str, Callable[[str], Iterator[Case]]] = {
     "shift_variant_blur": bench_optics.shift_variant_cases,
     "vgg_features": bench_networks.vgg_features_cases,
     "unet_train": bench_networks.unet_train_cases,
+    "restorer_train": bench_networks.restorer_train_cases,
     "sweep8_heads": bench_sweeps.sweep8_heads_cases,
     "sweep8_restorers": bench_sweeps.sweep8_restorers_cases,
 }

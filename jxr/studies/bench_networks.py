@@ -9,10 +9,11 @@ import numpy as np
 import optax
 from flax import nnx
 
-from jxr.models import UNet, abstract, apply, split
+from jxr.models import UNet, WienerNet, abstract, apply, load_restorer, split
 from jxr.models.vgg16 import extract, graphdef
 from jxr.models.vgg16_weights import random_weights
-from jxr.optics import gaussian_blur
+from jxr.optics import gaussian_blur, gaussian_profile
+from jxr.restoration.wiener_bank import wiener_bank
 from jxr.studies.bench_optics import RADIUS, SIGMA, chests
 from jxr.studies.timing import Case, largest_difference, waiting
 from jxr.training.step import Task, init_state, make_train_step
@@ -21,6 +22,7 @@ LEARNING_RATE = 1e-3
 # Pixels and images for VGG-16; pixels, images, channels and poolings for the U-Net.
 VGG_SIZES = {"full": (224, 16), "tiny": (32, 2)}
 UNET_SIZES = {"full": (224, 8, 16, 4), "tiny": (32, 2, 2, 2)}
+NET_SIZES = {"full": (112, 8, 64, 5), "tiny": (32, 2, 4, 2)}  # pixels, images, channels, blocks
 
 
 def vgg_features_cases(scale: str) -> Iterator[Case]:
@@ -58,38 +60,75 @@ def vgg_features_cases(scale: str) -> Iterator[Case]:
 
 
 def unet_train_cases(scale: str) -> Iterator[Case]:
-    """A training step of a U-Net (mean squared error, Adam) beside PyTorch's.
+    """A training step of a U-Net, see `train_cases`."""
+    size, batch, width, depth = UNET_SIZES[scale]
+    originals, blurred = pairs(batch, size)
+
+    def build(key: Any) -> UNet:
+        return UNet(width=width, depth=depth, rngs=nnx.Rngs(params=key))
+
+    def peer(params: Any) -> Any:
+        from jxr.studies.torch_peers import torch_unet
+
+        return torch_unet(params, depth)
+
+    yield from train_cases("unet_train", build, (blurred,), originals, peer)
+
+
+def restorer_train_cases(scale: str) -> Iterator[Case]:
+    """A training step of the restorer for all blurs, from its Wiener estimates on."""
+    size, batch, width, blocks = NET_SIZES[scale]
+    originals, blurred = pairs(batch, size)
+    told = {"noise": 0.01, "quantisation": 0.0}
+    kernel, log_power = gaussian_profile(SIGMA, radius=RADIUS), load_restorer().params["log_power"]
+    bank = jax.jit(wiener_bank)(blurred, kernel, log_power, **told)
+    conditions = np.broadcast_to(bank.conditions, (batch, bank.conditions.size))
+    wanted = np.asarray((originals - bank.best) / bank.error_std)
+
+    def build(key: Any) -> WienerNet:
+        return WienerNet(width=width, blocks=blocks, rngs=nnx.Rngs(params=key))
+
+    def peer(params: Any) -> Any:
+        from jxr.studies.torch_peers import torch_wiener_net
+
+        return torch_wiener_net(params, blocks)
+
+    inputs = (np.asarray(bank.inputs), np.asarray(conditions))
+    yield from train_cases("restorer_train", build, inputs, wanted, peer)
+
+
+def pairs(batch: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Chests, and the same blurred."""
+    originals = chests(batch, size)[..., None]
+    return originals, np.asarray(gaussian_blur(jnp.asarray(originals), SIGMA, radius=RADIUS))
+
+
+def train_cases(
+    what: str,
+    build: Callable[[Any], Any],
+    inputs: tuple[np.ndarray, ...],
+    wanted: np.ndarray,
+    torch_network: Callable[[Any], Any],
+) -> Iterator[Case]:
+    """Training steps (mean squared error, Adam) beside PyTorch's of the same network.
 
     The times are of whole steps; compared are the loss and all gradients of the first.
     """
     import torch
 
-    from jxr.studies.torch_peers import (
-        finish,
-        gradients_like,
-        to_torch,
-        torch_unet,
-        variants,
-        works,
-    )
+    from jxr.studies.torch_peers import finish, gradients_like, to_torch, variants, works
 
-    size, batch, width, depth = UNET_SIZES[scale]
-    originals = chests(batch, size)[..., None]
-    blurred = np.asarray(gaussian_blur(jnp.asarray(originals), SIGMA, radius=RADIUS))
     key, adam = jax.random.key(0), optax.adam(LEARNING_RATE)
-
-    def build(key: Any) -> UNet:
-        return UNet(width=width, depth=depth, rngs=nnx.Rngs(params=key))
-
     graph, _ = abstract(build)
-    params = jax.jit(lambda key: split(build(key))[1])(key)
-    pairs = jax.device_put({"blurred": blurred, "image": originals, "example_id": np.arange(batch)})
+    params = jax.jit(lambda key: moved(split(build(key))[1], key))(key)
+    batch = len(wanted)
+    data = jax.device_put({"inputs": inputs, "image": wanted, "example_id": np.arange(batch)})
 
     def losses(params: Any, batch: Any, _: Any) -> Any:
-        return jnp.square(apply(graph, params, batch["blurred"]) - batch["image"]).mean((1, 2, 3))
+        return jnp.square(apply(graph, params, *batch["inputs"]) - batch["image"]).mean((1, 2, 3))
 
     def mean_loss(params: Any) -> Any:
-        return losses(params, pairs, key).mean()
+        return losses(params, data, key).mean()
 
     loss_and_gradients = jax.jit(jax.value_and_grad(mean_loss))(params)
     task = Task(lambda _: jax.tree.map(jnp.copy, params), losses)
@@ -98,20 +137,22 @@ def unet_train_cases(scale: str) -> Iterator[Case]:
 
     def ours() -> Any:
         nonlocal state
-        state, loss = step(state, pairs, key)
+        state, loss = step(state, data, key)
         return jax.block_until_ready(loss)
 
     for variant in variants():
-        network = variant.place(torch_unet(params, depth))
+        network = variant.place(torch_network(params))
         model = variant.compiled(network)
-        inputs, wanted = (variant.place(to_torch(x)) for x in (blurred, originals))
+        given = [variant.place(to_torch(x)) if x.ndim == 4 else torch.tensor(x) for x in inputs]
+        target = variant.place(to_torch(wanted))
+        given = [x.to(target.device) for x in given]
         optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
 
         def backward(
-            model: Any = model, optimizer: Any = optimizer, x: Any = inputs, y: Any = wanted
+            model: Any = model, optimizer: Any = optimizer, x: Any = given, y: Any = target
         ) -> Any:
             optimizer.zero_grad(set_to_none=True)
-            loss = torch.nn.functional.mse_loss(model(x), y)
+            loss = torch.nn.functional.mse_loss(model(*x), y)
             loss.backward()
             return loss
 
@@ -130,7 +171,15 @@ def unet_train_cases(scale: str) -> Iterator[Case]:
         if works(backward, variant.name):
             # A ReLU whose input is 0 but for rounding passes its gradient on one side only.
             apart = tolerance(2e-2)
-            yield Case("unet_train", variant.name, ours, peer, error, apart, batch, ("torch",))
+            yield Case(what, variant.name, ours, peer, error, apart, batch, ("torch",))
+
+
+def moved(params: Any, key: Any) -> Any:
+    """Returns parameters away from 0, where some begin, and the gradients by others vanish."""
+    leaves, structure = jax.tree.flatten(params)
+    keys = jax.random.split(key, len(leaves))
+    noisy = (x + 0.02 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True))
+    return jax.tree.unflatten(structure, noisy)
 
 
 def tolerance(on_cpu: float = 1e-3) -> float:

@@ -151,6 +151,8 @@ def largest_difference(ours: Any, peer: Any) -> float:
     ours, peer = (np.asarray(x, np.float64).ravel() for x in (ours, peer))
     if ours.size != peer.size:
         raise ValueError(f"ours has {ours.size} values, the peer {peer.size}")
+    if not np.abs(ours - peer).max():
+        return 0.0  # also of zeros, such as the gradient by what nothing depends on
     return float(np.abs(ours - peer).max() / np.abs(peer).max())
 
 

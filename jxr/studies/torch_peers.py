@@ -127,6 +127,42 @@ def torch_unet(params: Params, depth: int) -> Any:
     return TorchUNet()
 
 
+def torch_wiener_net(params: Params, blocks: int) -> Any:
+    """The network of `jxr.models.WienerNet` with its parameters and the names of its layers."""
+    import torch
+
+    channels = params["first"]["kernel"].shape[2]
+    # PyTorch puts the channel before the place in a block of 2x2 pixels, we put it behind.
+    order = np.arange(channels).reshape(-1, 4).T.ravel()
+
+    class TorchWienerNet(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for name in ("first", "last"):
+                self.add_module(name, convolution(params[name]))
+            for number in range(blocks):
+                layers = params[f"block{number}"]
+                block: Any = torch.nn.Module()
+                block.add_module("conv1", convolution(layers["conv1"]))
+                block.add_module("conv2", convolution(layers["conv2"]))
+                kernel = torch.tensor(np.asarray(layers["shift"]["kernel"])).T.contiguous()
+                rows, columns = kernel.shape
+                block.add_module("shift", torch.nn.Linear(columns, rows, bias=False))
+                block.shift.weight = torch.nn.Parameter(kernel)
+                self.add_module(f"block{number}", block)
+
+        def forward(self, x: Any, conditions: Any) -> Any:
+            first, last = (self.get_submodule(name) for name in ("first", "last"))
+            x = first(torch.nn.functional.pixel_unshuffle(x, 2)[:, order])
+            for number in range(blocks):
+                block: Any = self.get_submodule(f"block{number}")
+                shift = block.shift(conditions)[..., None, None]
+                x = x + block.conv2(torch.relu(block.conv1(x) + shift))
+            return torch.nn.functional.pixel_shuffle(last(torch.relu(x)), 2)
+
+    return TorchWienerNet()
+
+
 def convolution(layer: Params) -> Any:
     """A convolution with same padding from a kernel (height, width, in, out) and a bias."""
     import torch
@@ -156,13 +192,17 @@ def with_parameters(module: Any, kernel: Any, layer: Params) -> Any:
 
 
 def gradients_like(module: Any, params: Params) -> Params:
-    """The gradients that `backward` left in `torch_unet`, in the shapes of our own parameters."""
+    """The gradients that `backward` left in a network here, in the shapes of our own parameters."""
 
     def gradient(path: tuple, leaf: Any) -> np.ndarray:
         *names, kind = (part.key for part in path)
+        if not names:  # a measured spectrum, which belongs to no layer
+            return np.zeros_like(leaf)
         layer = module.get_submodule(".".join(names))
         if kind == "bias":
             return layer.bias.grad.cpu().numpy()
+        if leaf.ndim == 2:
+            return layer.weight.grad.T.cpu().numpy()
         order = (2, 3, 0, 1) if names[0].startswith("upconv") else (2, 3, 1, 0)
         return layer.weight.grad.permute(order).cpu().numpy()
 
