@@ -14,8 +14,9 @@ from jxr.errors import UserError
 from jxr.models import load_restorer
 from jxr.optics import gaussian_profile
 from jxr.studies.deblur_files import deblur_files, result_name
-from jxr.studies.deblurring import Deblurring
+from jxr.studies.deblurring import Deblurring, Exposure
 from jxr.studies.error_bounds import shipped_bounds
+from tests.data import dicom_files
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = 48
@@ -66,6 +67,25 @@ def test_dicom_files_named_by_uids_do_not_lose_part_of_their_names():
     assert result_name("1.2.840.17", ".dcm") == "1.2.840.17.dcm"
     assert result_name("IMG", ".dcm") == "IMG.dcm"
     assert result_name("chest.v2.JPG", ".png") == "chest.v2.png"
+
+
+def test_a_dicom_file_becomes_a_derived_instance(tmp_path):
+    import pydicom
+
+    values = np.rint(np.asarray(ramp(4095, np.uint16)) // 16 * 16).astype(np.uint16)
+    source = tmp_path / "1.2.3"
+    before = dicom_files.dataset(values, bits=12, ImagerPixelSpacing=[0.2, 0.2])
+    source.write_bytes(dicom_files.content(before))
+    exposure = Exposure(2.0, 1000.0, 800.0)
+    run(source, tmp_path / "out", Deblurring(method="wiener", exposure=exposure, noise=0.01))
+    after = pydicom.dcmread(tmp_path / "out" / "1.2.3.dcm")
+    assert (after.BitsStored, after.Rows, after.Columns) == (12, SIZE, SIZE)
+    assert after.ImageType[0] == "DERIVED"
+    assert after.SOPInstanceUID != before.SOPInstanceUID
+    assert after.StudyInstanceUID == before.StudyInstanceUID
+    assert "pixels (from the exposure)" in after.DerivationDescription
+    rows = (np.diff(image.pixel_array.astype(int), axis=1).max() for image in (after, before))
+    assert next(rows) > next(rows)  # the edge is sharper
 
 
 def test_a_single_file(folder, tmp_path):
