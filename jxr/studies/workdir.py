@@ -154,14 +154,16 @@ class Stages:
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
-        """Adds the time spent inside to the stage, also if it is interrupted."""
+        """Adds the time spent inside to the stage, also if it is interrupted, and says it."""
         began = time.monotonic()
         try:
             yield
         finally:
+            spent = time.monotonic() - began
             seconds = self.seconds()
-            seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - began, 1)
+            seconds[name] = round(seconds.get(name, 0.0) + spent, 1)
             write_json(self._folder / SECONDS, seconds)
+            logging.info("%s: %.1f s", name, spent)
 
     def seconds(self) -> dict[str, float]:
         """Returns the wall-clock time of each stage so far."""

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import pytest
+from absl import logging
 
 from jxr.config import BlurConfig, DataConfig, RestorerRun, WienerNetRun
 from jxr.errors import UserError
@@ -108,7 +109,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert json.loads(path.read_text()) == {"a": 1}
 
 
-def test_stages_are_done_once_and_their_time_adds_up(tmp_path):
+def test_stages_are_done_once_and_their_time_adds_up_and_is_said(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(logging, "info", lambda text, *values: said.append(text % values))
     calls = []
 
     def work():
@@ -120,6 +123,7 @@ def test_stages_are_done_once_and_their_time_adds_up(tmp_path):
     assert len(calls) == 1
     assert set(Stages(tmp_path).seconds()) == {"a/b"}
     assert set(Stages(tmp_path).commits()) == {"a/b"}
+    assert said == ["stage a/b", "a/b: 0.0 s", "stage a/b: done before"]
 
 
 def test_an_interrupted_stage_is_not_done_but_its_time_counts(tmp_path):
