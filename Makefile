@@ -1,10 +1,11 @@
-# make demo, make test, make lint; PYTHON=python3.12 picks the interpreter, TESTS=tests/optics a part.
+# make demo, make test, make lint, make docs; PYTHON=python3.12 picks the interpreter,
+# TESTS=tests/optics a part.
 PYTHON ?= python3
 TESTS ?=
 VENV ?= .venv-$(notdir $(PYTHON))
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: $(VENV)/installed
 	$(RUN) -m experiments.reproduce --config=ml_collections_configs/reproduce.py:demo \
@@ -18,6 +19,11 @@ lint: $(VENV)/ready
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+# A page a module, from the docstrings.
+docs: $(VENV)/ready
+	$(RUN) -m experiments.guides.reference runs/docs
+	@echo "open runs/docs/index.html"
 
 # One environment for each interpreter, made anew when the pins or the project's metadata change.
 $(VENV)/installed: pyproject.toml requirements.lock
