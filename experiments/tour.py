@@ -21,13 +21,13 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import optax
+from flax import nnx
 
 import jxr
 from jxr.config import HeadConfig
 from jxr.data.phantoms import phantom
 from jxr.evaluation import calibrate, coverage, error_map
-from jxr.models import VGG16Weights
-from jxr.models.vgg16_weights import random_weights
+from jxr.models import VGG16, VGG16Weights, abstract
 from jxr.optics import blur_separable, sigma_px
 from jxr.restoration import mean_power_spectrum, transfer_function
 from jxr.training.step import init_state, make_train_step
@@ -145,8 +145,21 @@ pictures({"Error": actual, "Bound": promised}, "bounds", cmap="magma", vmax=prom
 # draw parameters and a loss for each example; the step is a pure function, so `lax.scan` runs it.
 
 # %%
-vgg16 = VGG16Weights(jax.jit(random_weights)(jax.random.key(0)), None, "caffe", "random")
-features = jax.jit(jxr.vgg16_features)(vgg16, sharp[:, ::2, ::2])  # every other pixel: quick
+generator = np.random.default_rng(0)
+
+
+def drawn(leaf):
+    """Returns a random kernel by He's rule, or a bias of zeros."""
+    if leaf.ndim == 1:
+        return jnp.zeros(leaf.shape)
+    scale = np.float32(math.sqrt(2 / math.prod(leaf.shape[:-1])))
+    return jnp.asarray(scale * generator.standard_normal(leaf.shape, np.float32))
+
+
+template = abstract(lambda key: VGG16(rngs=nnx.Rngs(key)))[1]
+vgg16 = VGG16Weights(jax.tree.map(drawn, template), None, "caffe", "random")
+# Every other pixel, to be quick. VGG-16's inputs are 0 to 255 less a mean: 64 is their spread.
+features = jax.jit(jxr.vgg16_features)(vgg16, sharp[:, ::2, ::2]) / 64
 task = classifier_task(HeadConfig(hidden=(16,), dropout=0.2), features.shape[1])
 optimizer = optax.adam(1e-3)
 step = make_train_step(task, optimizer)
