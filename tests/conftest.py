@@ -18,6 +18,26 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 jaxtyping.install_import_hook("jxr", "beartype.beartype")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def random_kernels_once():
+    """Runs with random kernels draw the same 15 million numbers again and again, for seconds."""
+    import jax
+
+    from jxr.studies import features
+
+    draw, drawn = features.random_weights, {}
+
+    def once(key):
+        seed = tuple(jax.random.key_data(key).tolist())
+        if seed not in drawn:
+            drawn[seed] = draw(key)
+        return jax.tree.map(lambda leaf: leaf, drawn[seed])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "random_weights", once)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with the real images and weights, or a skip where there is none.

@@ -32,6 +32,8 @@ def test_a_room_imports_only_rooms_to_its_left():
     for path in (ROOT / "jxr").rglob("*.py"):
         room = path.relative_to(ROOT / "jxr").parts[0]
         place = ROOMS.index(room) if room in ROOMS else -1
+        if path == ROOT / "jxr" / "__init__.py":
+            place = len(ROOMS)  # has names of all rooms, each loaded when it is asked for
         for module in imported_modules(path):
             assert not module.startswith(("experiments", "ml_collections_configs")), path
             parts = module.split(".")
