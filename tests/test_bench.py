@@ -22,7 +22,7 @@ KEYS = CONTRACT.split(", ")
 # The contract's names.
 WHATS = """unet_train, restorer_train, vgg_features, blur, wiener, richardson_lucy, total_variation,
 shift_variant_blur, sweep8_heads, sweep8_restorers, input"""
-CLASSICAL = ["blur", "wiener", "richardson_lucy", "total_variation", "shift_variant_blur"]
+CLASSICAL = ["input", "blur", "wiener", "richardson_lucy", "total_variation", "shift_variant_blur"]
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_ours_and_the_peers_agree(what, quick, tmp_path):
         assert row["what"] == what
         assert row["ours"] > 0
         assert row["peer"] > 0
-        assert row["difference"] < 1e-3
+        assert row["difference"] < (3e-3 if what == "input" else 1e-3)
     assert json.loads((tmp_path / "bench.json").read_text()) == sorted(
         rows, key=lambda row: row["peer_name"]
     )

@@ -8,7 +8,7 @@ from typing import Any
 from absl import logging
 
 from jxr.errors import UserError
-from jxr.studies import bench_networks, bench_optics, bench_restoration, bench_sweeps
+from jxr.studies import bench_input, bench_networks, bench_optics, bench_restoration, bench_sweeps
 from jxr.studies.timing import KEY, Case, measure, merged
 from jxr.studies.workdir import write_json
 
@@ -22,6 +22,7 @@ CASES: dict[str, Callable[[str], Iterator[Case]]] = {
     "vgg_features": bench_networks.vgg_features_cases,
     "unet_train": bench_networks.unet_train_cases,
     "restorer_train": bench_networks.restorer_train_cases,
+    "input": bench_input.input_cases,
     "sweep8_heads": bench_sweeps.sweep8_heads_cases,
     "sweep8_restorers": bench_sweeps.sweep8_restorers_cases,
 }
