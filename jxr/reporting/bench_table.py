@@ -8,6 +8,7 @@ from jxr.reporting.tables import Table
 # What is timed, where the label of a results row would not do.
 NAMES = {
     "blur": "Gaussian blur",
+    "input": "images from files",
     "restorer_train": "restorer, training",
     "shift_variant_blur": "shift-variant blur",
     "sweep8_heads": "eight heads, training",
