@@ -9,6 +9,7 @@ from jaxtyping import Float32
 from PIL import Image
 
 from jxr.data.dicom import decode_dicom, is_dicom
+from jxr.data.radiograph import read_content
 from jxr.data.tiff_files import white_is_zero
 from jxr.errors import UserError
 
@@ -21,13 +22,7 @@ def read_image(path: str | Path) -> Float32[np.ndarray, "height width 1"]:
     Raises:
         UserError: if the file is missing, truncated, no image, or has pixels of another kind.
     """
-    try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; check the path") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the file") from error
-    return decode_image(content, str(path))
+    return decode_image(read_content(path), str(path))
 
 
 def decode_image(content: bytes, name: str) -> Float32[np.ndarray, "height width 1"]:

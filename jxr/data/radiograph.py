@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt16
@@ -61,6 +62,20 @@ class Radiograph:
         if self.tones is None:
             return self.pixels
         return self.tones[to_levels(self.pixels, self.levels)][..., None]
+
+
+def read_content(path: str | Path) -> bytes:
+    """Returns the bytes of a file.
+
+    Raises:
+        UserError: it is missing or cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the file") from error
 
 
 def to_levels(

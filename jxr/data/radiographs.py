@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from jxr.data.dicom import decode_dicom, is_dicom
-from jxr.data.radiograph import Radiograph
+from jxr.data.radiograph import Radiograph, read_content
 from jxr.data.raster_files import decode_raster
 from jxr.errors import UserError
 
@@ -27,12 +27,7 @@ def read_radiograph(path: str | Path) -> Radiograph:
     >>> radiograph.pixels.shape, round(float(radiograph.pixels[0, 0, 0]), 3), radiograph.levels
     ((48, 64, 1), 0.2, 255)
     """
-    try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; check the path") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the file") from error
+    content = read_content(path)
     decode = decode_dicom if is_dicom(content[:132], str(path)) else decode_raster
     return decode(content, str(path))
 
