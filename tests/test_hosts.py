@@ -92,6 +92,8 @@ else:
 
 def start(index, command, folder, devices=1):
     flags = f"--xla_force_host_platform_device_count={devices}"
+    # As this process compiles, for the same random kernels to the bit.
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     with (folder / f"log{index}").open("w") as log:
         return subprocess.Popen(
