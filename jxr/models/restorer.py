@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import math
-import os
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +16,7 @@ from jaxtyping import Array, Float
 from safetensors.numpy import save
 
 from jxr.errors import UserError
+from jxr.files import write_whole
 from jxr.models.functional import Params, abstract, apply, named_leaves
 from jxr.models.state_dicts import read_safetensors
 from jxr.models.wiener_net import WienerNet
@@ -189,11 +189,8 @@ def save_restorer(params: Params, path: Path, metadata: dict[str, str] | None = 
         UserError: the file cannot be written.
     """
     leaves = {name: np.asarray(leaf) for name, leaf in named_leaves(params).items()}
-    temporary = path.with_name(path.name + ".tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(save(leaves, metadata))
-        os.replace(temporary, path)
+        write_whole(path, save(leaves, metadata))
     except OSError as error:
         raise UserError(f"{path}: cannot write here ({error.strerror})") from error
 

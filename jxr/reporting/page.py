@@ -1,11 +1,11 @@
 """The report of a run: one HTML file that needs nothing else, on a desk or a phone."""
 
-import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from jxr.files import write_whole
 from jxr.optics import kernel_radius
 from jxr.reporting.examples import Examples
 from jxr.reporting.gallery import gallery
@@ -94,11 +94,8 @@ def write_page(
         *(f'<h2 id="{anchor(key)}">{key}</h2>\n{html}' for key, html in sections.items()),
         foot(),
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
     # No other line ends, whatever the system: the style and the script are named by their hashes.
-    temporary.write_text("".join(parts), encoding="utf-8", newline="\n")
-    os.replace(temporary, path)
+    write_whole(path, "".join(parts).encode())
 
 
 def page_sections(

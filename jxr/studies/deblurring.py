@@ -39,6 +39,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 # What the shipped network was trained on.
 MOST_SIGMA, MOST_NOISE = 3.0, 0.03
+LEAST_TILE = 64  # has some room beside the halo of the network, 24 pixels on each side
 # An estimated width may be off by a fifth at most times, see `estimate_blur_sigma`.
 ESTIMATED_WIDTH_ERROR = 0.1
 # Estimates, and choices of strength, look at the middle of an image only.
@@ -78,6 +79,8 @@ class Deblurring:
         for name, value in (("sigma", self.sigma), ("noise", self.noise)):
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise UserError(f"--{name} is {value}: give a finite number, 0 or more")
+        if self.tile % 2 or self.tile < LEAST_TILE:
+            raise UserError(f"--tile is {self.tile}: give an even number, {LEAST_TILE} or more")
 
 
 class Told(NamedTuple):

@@ -164,6 +164,19 @@ def test_what_contradicts_itself_is_refused():
                 Deblurring(**{name: value})
 
 
+@pytest.mark.parametrize("tile", [0, -2, 62, 129])
+def test_tiles_that_the_network_cannot_take_are_refused_in_a_line(tile):
+    with pytest.raises(UserError, match="give an even number, 64 or more"):
+        Deblurring(tile=tile)
+
+
+def test_the_smallest_tile_does(blurred, restorer):
+    wanted = Deblurring(sigma=SIGMA, noise=NOISE)
+    small = dataclasses.replace(wanted, tile=64)
+    one, other = (deblur(blurred, "image", how, restorer)[0] for how in (wanted, small))
+    np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+
+
 def test_the_middle_of_an_image():
     image = np.arange(600 * 20, dtype=np.float32).reshape(600, 20, 1)
     np.testing.assert_array_equal(cut_middle(image), image[44:556])
