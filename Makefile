@@ -1,7 +1,8 @@
 # make demo, make test, make lint, make docs; PYTHON=python3.12 picks the interpreter,
-# TESTS=tests/optics a part.
+# TESTS=tests/optics a part, FLAGS=--config.data.phantoms.train=120 another demo.
 PYTHON ?= python3
 TESTS ?=
+FLAGS ?=
 VENV ?= .venv-$(notdir $(PYTHON))
 RUN = $(VENV)/bin/python
 
@@ -9,7 +10,7 @@ RUN = $(VENV)/bin/python
 
 demo: $(VENV)/installed
 	$(RUN) -m experiments.reproduce --config=ml_collections_configs/reproduce.py:demo \
-	  --workdir=runs/demo
+	  --workdir=runs/demo $(FLAGS)
 	@echo "open runs/demo/report/index.html"
 
 test: $(VENV)/ready

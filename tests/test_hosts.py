@@ -2,13 +2,11 @@
 
 import dataclasses
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -18,11 +16,11 @@ from jxr.data import batches
 from jxr.studies.classifiers import load_head
 from jxr.studies.runs import train_classifier
 from ml_collections_configs import classifier
+from tests.processes import ROOT, environment
 from tests.test_experiments import TINY, call, the_error
 from tests.tiny import tiny
 from tests.training.test_loop import CASES, STEPS, train
 
-ROOT = Path(__file__).resolve().parents[1]
 MOST_SECONDS = 240  # a hang ends here
 
 # What each of two processes does.
@@ -91,13 +89,13 @@ else:
 
 
 def start(index, command, folder, devices=1):
-    flags = f"--xla_force_host_platform_device_count={devices}"
-    # As this process compiles, for the same random kernels to the bit.
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     with (folder / f"log{index}").open("w") as log:
         return subprocess.Popen(
-            [sys.executable, *map(str, command)], cwd=ROOT, env=environment, stdout=log, stderr=log
+            [sys.executable, *map(str, command)],
+            cwd=ROOT,
+            env=environment(devices),
+            stdout=log,
+            stderr=log,
         )
 
 

@@ -7,12 +7,14 @@ growing after a few hundred terms.
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 
 class Conv(nnx.Conv):
-    """A convolution with same padding."""
+    """A convolution with same padding; kernels are odd."""
 
     def __init__(self, n_in: int, n_out: int, kernel_size: tuple[int, int], **options: Any):
         super().__init__(n_in, n_out, kernel_size, promote_dtype=in_kernel_dtype, **options)
@@ -21,7 +23,16 @@ class Conv(nnx.Conv):
         self, x: Float[Array, "batch height width n_in"]
     ) -> Float[Array, "batch height width n_out"]:
         """Returns the sums, with the bias added, in the kernel's dtype."""
-        return super().__call__(x).astype(self.kernel[...].dtype)
+        kernel = self.kernel[...]
+        if all(n >= taps for n, taps in zip(x.shape[1:3], kernel.shape[:2], strict=True)):
+            return super().__call__(x).astype(kernel.dtype)
+        # XLA's fast convolution on CPUs takes no image smaller than the kernel (VGG-16's last block
+        # at 32 pixels); on one with a frame of zeros, 30 times as fast, the middle is the same.
+        # Without the barrier XLA would take the frame off again.
+        rows, columns = (taps // 2 for taps in kernel.shape[:2])
+        frame = ((0, 0), (rows, rows), (columns, columns), (0, 0))
+        framed = super().__call__(jax.lax.optimization_barrier(jnp.pad(x, frame)))
+        return framed[:, rows:-rows, columns:-columns].astype(kernel.dtype)
 
 
 class Linear(nnx.Linear):

@@ -1,11 +1,10 @@
 """Cases of the benchmark: eight models as one stack beside the same eight one after another."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
 
 from jxr.config import BlurConfig, HeadConfig, ScheduleConfig, UNetConfig
 from jxr.studies.bench_optics import chests
@@ -24,84 +23,114 @@ HEAD_SIZES = {"full": (25088, 256, 32), "tiny": (64, 8, 4)}
 UNET_SIZES = {"full": (112, 8, 8, 3), "tiny": (32, 2, 2, 1)}
 
 
-def sweep8_heads_cases(scale: str) -> Iterator[Case]:
-    """A training step of eight heads on cached features."""
+class Models(NamedTuple):
+    """Models that train together, and a batch of examples for each.
+
+    Attributes:
+        task_of: from a setting to the task of a member of the stack.
+        singles: the same tasks, each for itself.
+        schedule: of all.
+        arrays: the batches, stacked along a first axis.
+        settings: what differs between the members.
+        mapped: how they are stacked.
+    """
+
+    task_of: Callable[[Settings], Task]
+    singles: list[Task]
+    schedule: ScheduleConfig
+    arrays: dict[str, np.ndarray]
+    settings: dict[str, np.ndarray]
+    mapped: Mapped
+
+
+def heads(members: int, scale: str) -> Models:
+    """Heads on cached features, each with examples of its own."""
     width, hidden, batch = HEAD_SIZES[scale]
-    members = MEMBERS[scale]
     generator = np.random.default_rng(0)
     config = HeadConfig(hidden=(hidden,), schedule=ScheduleConfig(batch_size=batch))
     arrays = {
         "features": generator.random((members, batch, width), np.float32),
         "label": generator.integers(0, 2, (members, batch)).astype(np.int32),
     }
-
-    def task(_: Settings) -> Task:
-        return classifier_task(config, width)
-
+    task = classifier_task(config, width)
     mapped = best_mapping(convolutional=False)
-    yield case("sweep8_heads", task, [task({})] * members, config.schedule, arrays, mapped)
+    return models(lambda _: task, [task] * members, config.schedule, arrays, {}, mapped)
 
 
-def sweep8_restorers_cases(scale: str) -> Iterator[Case]:
-    """A training step of eight U-Nets of different sigma: mapped as is best here, and otherwise."""
+def restorers(members: int, scale: str, mapped: Mapped) -> Models:
+    """U-Nets, each of a sigma of its own, on the same images."""
     size, batch, width, depth = UNET_SIZES[scale]
-    sigmas = np.linspace(0.25, 2, MEMBERS[scale])
+    sigmas = np.linspace(0.25, 2, members)
     config = UNetConfig(width=width, depth=depth, schedule=ScheduleConfig(batch_size=batch))
-    images = np.stack([chests(batch, size)[..., None]] * len(sigmas))
+    images = np.stack([chests(batch, size)[..., None]] * members)
     widest = BlurConfig(sigma=float(sigmas.max()))
 
     def task(setting: Settings) -> Task:
         return restorer_task(config, widest, setting["sigma"])
 
     singles = [restorer_task(config, BlurConfig(sigma=float(sigma))) for sigma in sigmas]
+    settings = {"sigma": sigmas.astype(np.float32)}
+    return models(task, singles, config.schedule, {"image": images}, settings, mapped)
+
+
+def models(
+    task_of: Callable[[Settings], Task],
+    singles: list[Task],
+    schedule: ScheduleConfig,
+    arrays: dict[str, np.ndarray],
+    settings: dict[str, np.ndarray],
+    mapped: Mapped,
+) -> Models:
+    """Adds what all models have: examples that are numbered, and a learning rate."""
+    members = len(singles)
+    arrays["example_id"] = np.tile(np.arange(schedule.batch_size, dtype=np.int32), (members, 1))
+    settings["learning_rate"] = np.full(members, schedule.learning_rate, np.float32)
+    return Models(task_of, singles, schedule, arrays, settings, mapped)
+
+
+def stacked_step(work: Models) -> Callable[[], Any]:
+    """Returns a call that trains the stack by one step, waits and returns its metrics."""
+    seeds = list(range(len(work.singles)))
+    stack = sweep_program(work.task_of, work.settings, seeds, work.schedule, STEPS, work.mapped)
+    batches = stack.put_batch(work.arrays)
+    state = jax.jit(stack.init, out_shardings=stack.sharding)()
+
+    def step() -> Any:
+        nonlocal state
+        state, metrics = stack.step(state, batches, stack.key)
+        return jax.block_until_ready(metrics)
+
+    return step
+
+
+def sweep8_heads_cases(scale: str) -> Iterator[Case]:
+    """A training step of eight heads on cached features."""
+    yield case("sweep8_heads", heads(MEMBERS[scale], scale))
+
+
+def sweep8_restorers_cases(scale: str) -> Iterator[Case]:
+    """A training step of eight U-Nets of different sigma: mapped as is best here, and otherwise."""
     best = best_mapping(convolutional=True)
     ways: list[Mapped] = ["vmap", "loop"]
     ways.sort(key=lambda one: one != best)
     # Compiling the worse way takes a minute on a CPU, even of a tiny network.
     for mapped in ways if scale == "full" else ways[:1]:
-        yield case(
-            "sweep8_restorers", task, singles, config.schedule, {"image": images}, mapped, sigmas
-        )
+        yield case("sweep8_restorers", restorers(MEMBERS[scale], scale, mapped))
 
 
-def case(
-    what: str,
-    task_of: Callable[[Settings], Task],
-    singles: list[Task],
-    schedule: ScheduleConfig,
-    arrays: dict[str, np.ndarray],
-    mapped: Mapped,
-    sigmas: Float[np.ndarray, " members"] | None = None,
-) -> Case:
+def case(what: str, work: Models) -> Case:
     """Returns the case of one stack: its step beside a step of each single run.
 
     Compared are losses and gradient norms of the first steps.
     """
-    members, batch = len(singles), schedule.batch_size
-    seeds = range(members)
-    ids = np.tile(np.arange(batch, dtype=np.int32), (members, 1))
-    arrays = arrays | {"example_id": ids}
-    settings = {"learning_rate": np.full(members, schedule.learning_rate, np.float32)}
-    if sigmas is not None:
-        settings["sigma"] = sigmas.astype(np.float32)
-    stack = sweep_program(task_of, settings, list(seeds), schedule, STEPS, mapped)
-    optimizer = make_optimizer(schedule, STEPS)
-    alone = [
-        data_parallel(task, optimizer, seed, "jit")
-        for task, seed in zip(singles, seeds, strict=True)
-    ]
-    together = stack.put_batch(arrays)
+    ours = stacked_step(work)
+    optimizer = make_optimizer(work.schedule, STEPS)
+    alone = [data_parallel(task, optimizer, seed, "jit") for seed, task in enumerate(work.singles)]
     apart = [
-        one.put_batch({name: array[place] for name, array in arrays.items()})
+        one.put_batch({name: array[place] for name, array in work.arrays.items()})
         for place, one in enumerate(alone)
     ]
-    state = jax.jit(stack.init, out_shardings=stack.sharding)()
     states = [jax.jit(one.init, out_shardings=one.sharding)() for one in alone]
-
-    def ours() -> Any:
-        nonlocal state
-        state, metrics = stack.step(state, together, stack.key)
-        return jax.block_until_ready(metrics)
 
     def peer() -> Any:
         measured = []
@@ -121,11 +150,11 @@ def case(
 
     return Case(
         what,
-        f"jxr, one after another; stacked by {mapped}",
+        f"jxr, one after another; stacked by {work.mapped}",
         ours,
         peer,
         error,
         tolerance=1e-3 if jax.default_backend() == "cpu" else 2e-2,
-        batch=members * batch,
+        batch=len(work.singles) * work.schedule.batch_size,
         versions=(),
     )

@@ -49,7 +49,7 @@ RECIPES: dict[Method, str] = {
     "richardson_lucy": "accelerated-validation",
     "total_variation": f"iterations{TV_ITERATIONS}-validation",
 }
-Restore = Callable[[Images], Images]
+Restore = Callable[[Images, float], Array | Images]
 
 
 class Prepared(NamedTuple):
@@ -83,8 +83,13 @@ def classical_row(
     rows = spread(dataset.validation, TUNED_ON)
     validation = np.asarray(dataset.images[rows])
     blurred = degraded_images(validation, rows, blur, seed)
+    restore = restorer(method, prepared)
+
+    def restored(blurred: Images, strength: float) -> Images:
+        return np.clip(in_batches(lambda images: restore(images, strength), blurred), 0, 1)
+
     errors = {
-        strength: float(mse(validation, restored(method, strength, prepared, blurred)).mean())
+        strength: float(mse(validation, restored(blurred, strength)).mean())
         for strength in STRENGTHS[method]
     }
     best = min(errors, key=errors.__getitem__)
@@ -92,38 +97,32 @@ def classical_row(
         logging.warning("%s: the best strength tried, %g, is the last one", method, best)
     originals = np.asarray(dataset.images[dataset.test])
     blurred = degraded_images(originals, dataset.test, blur, seed)
-    images = restored(method, best, prepared, blurred)
+    images = restored(blurred, best)
     row = restoration_row(method, RECIPES[method], blur, originals, images)
     logging.info("%s, strength %g: MSE %.4g", method, best, row["mse"])
     return row | {"strength": best}
 
 
-def restored(method: Method, strength: float, prepared: Prepared, blurred: Images) -> Images:
-    """Returns the images restored by a method, in [0, 1]."""
+def restorer(method: Method, prepared: Prepared) -> Restore:
+    """Returns the method as a function of images and strength, compiled once where it can be.
+
+    Richardson-Lucy is compiled anew for each number of iterations.
+    """
     if method == "tikhonov_gradient":
-        restore = gradient_penalty(prepared, strength)
-    elif method == "richardson_lucy":
+        return gradient_penalty(prepared)
+    if method == "richardson_lucy":
         restore = jax.jit(
-            partial(
-                richardson_lucy,
-                operator=prepared.operator,
-                iterations=int(strength),
-                accelerate=True,
-            )
+            partial(richardson_lucy, operator=prepared.operator, accelerate=True),
+            static_argnames="iterations",
         )
-    else:
-        restore = jax.jit(
-            partial(
-                total_variation,
-                operator=prepared.operator,
-                weight=strength,
-                iterations=TV_ITERATIONS,
-            )
-        )
-    return np.clip(in_batches(restore, blurred), 0, 1)
+        return lambda images, strength: restore(images, iterations=int(strength))
+    minimise = jax.jit(
+        partial(total_variation, operator=prepared.operator, iterations=TV_ITERATIONS)
+    )
+    return lambda images, strength: minimise(images, weight=strength)
 
 
-def gradient_penalty(prepared: Prepared, weight: float) -> Restore:
+def gradient_penalty(prepared: Prepared) -> Restore:
     """Tikhonov's method with the squared gradient as penalty, exact in the cosine domain.
 
     There the forward differences, mirrored at the edge, have the squared eigenvalues
@@ -131,14 +130,15 @@ def gradient_penalty(prepared: Prepared, weight: float) -> Restore:
     """
     height, width = prepared.size
     down, along = (2 - 2 * np.cos(np.pi * np.arange(n) / n) for n in (height, width))
-    ratio = weight * (down[:, None] + along)
+    penalty = down[:, None] + along
 
     @jax.jit
-    def restore(images: Array) -> Array:
-        return wiener(images, jnp.asarray(prepared.profile), jnp.asarray(ratio))
+    def restore(images: Array, ratio: Array) -> Array:
+        return wiener(images, jnp.asarray(prepared.profile), ratio)
 
-    def run(images: Images) -> Images:
+    def run(images: Images, weight: float) -> Images:
         with host_float64():
-            return np.asarray(restore(np.asarray(images, np.float64)), np.float32)
+            restored = restore(np.asarray(images, np.float64), weight * penalty)
+            return np.asarray(restored, np.float32)
 
     return run

@@ -1,16 +1,12 @@
 """How time and memory of each blur grow with the image, each measured in a process of its own."""
 
-import multiprocessing
 import os
-import resource
-import sys
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from statistics import median
 from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jxr.optics import (
     LinearOperator,
@@ -23,6 +19,7 @@ from jxr.optics import (
     tiled_operator,
 )
 from jxr.studies.field_blur import off_grid
+from jxr.studies.fresh_process import in_fresh_process, peak_bytes
 from jxr.studies.timing import seconds_of, significant
 
 OperatorName = Literal["stationary", "low_rank", "tiled", "dense"]
@@ -48,15 +45,12 @@ def growth_row(name: OperatorName, size: int, repeats: int) -> dict[str, Any]:
         `psf_error_max` at 5 by 5 places, null for `dense`, which is the definition; `load`: of the
         machine, for judging the time.
     """
-    # Spawned, not forked: a peak is of a process, and JAX's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(measure, name, size, repeats).result()
+    return in_fresh_process(measure, name, size, repeats)
 
 
 def measure(name: OperatorName, size: int, repeats: int) -> dict[str, Any]:
     """Does what `growth_row` says, in this process."""
-    image = jax.random.uniform(jax.random.key(0), (size, size, 1))
+    image = noise_image(size)
     # Whatever a first compilation and a first transform take counts for nobody.
     jax.block_until_ready(jax.jit(lambda x: jnp.fft.irfft2(jnp.fft.rfft2(x)))(jnp.ones((64, 64))))
     before = peak_bytes()
@@ -95,6 +89,11 @@ def measure(name: OperatorName, size: int, repeats: int) -> dict[str, Any]:
     }
 
 
+def noise_image(size: int) -> jax.Array:
+    """Returns a float32 image in [0, 1), without a moment's memory beyond its own."""
+    return jnp.asarray(np.random.default_rng(0).random((size, size, 1), np.float32))
+
+
 def make(name: OperatorName, psf_at: Any, size: int) -> LinearOperator:
     """Returns an operator of `growth_row`; the stationary one has the PSF of the middle."""
     if name == "stationary":
@@ -104,19 +103,6 @@ def make(name: OperatorName, psf_at: Any, size: int) -> LinearOperator:
     if name == "low_rank":
         return low_rank_operator(eigen_psfs(psf_at, size, size, rank=RANK))
     return tiled_operator(psf_at, size, size, tile=TILE)
-
-
-def peak_bytes() -> int:
-    """Returns the most memory that this process has held so far.
-
-    On Linux from its own status, for `getrusage` begins with the peak of the process that started
-    this one; elsewhere (macOS) from `getrusage`, in bytes there.
-    """
-    status = Path("/proc/self/status")
-    if sys.platform == "linux":
-        (line,) = [x for x in status.read_text().splitlines() if x.startswith("VmHWM:")]
-        return 1024 * int(line.split()[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def with_extrapolation(rows: list[dict[str, Any]], sizes: tuple[int, ...]) -> list[dict[str, Any]]:

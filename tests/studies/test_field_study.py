@@ -182,7 +182,7 @@ def test_the_peak_is_that_of_the_own_process():
     # The parent here holds far more than what the child takes.
     script = (
         "import numpy\n"
-        "from jxr.studies.field_growth import peak_bytes\n"
+        "from jxr.studies.fresh_process import peak_bytes\n"
         "first = peak_bytes()\n"
         "block = numpy.ones(200_000_000, numpy.uint8); del block\n"
         "print(peak_bytes() - first)\n"

@@ -75,8 +75,8 @@ def test_gradient_penalty_is_the_dense_solution():
     image = np.random.default_rng(0).random(size)
     normal = forward.T @ forward + weight * (down.T @ down + along.T @ along)
     expected = np.linalg.solve(normal, forward.T @ image.ravel()).reshape(size)
-    restore = gradient_penalty(Prepared(profile, None, size), weight)
-    found = restore(image[None, ..., None].astype(np.float32))[0, ..., 0]
+    restore = gradient_penalty(Prepared(profile, None, size))
+    found = restore(image[None, ..., None].astype(np.float32), weight)[0, ..., 0]
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 

@@ -1,10 +1,6 @@
 """What saves memory: parts of a batch, activations computed again, states that are used up."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +14,9 @@ from jxr.training.observe import memory_explained
 from jxr.training.parallel import data_parallel
 from jxr.training.step import init_state, make_train_step
 from jxr.training.tasks import restorer_task
+from tests.processes import run_script
 from tests.training.test_loop import CASES, assert_same_bits, train
 
-ROOT = Path(__file__).resolve().parents[2]
 KEY = jax.random.key(1)
 RNG = np.random.default_rng(0)
 IMAGES = {
@@ -92,13 +88,7 @@ def test_a_batch_in_parts_trains_as_the_whole_one(case, parallel, tmp_path):
 
 @pytest.mark.devices
 def test_parts_on_two_devices_train_the_same_and_no_example_moves(tmp_path):
-    flags = "--xla_force_host_platform_device_count=2"
-    subprocess.run(
-        [sys.executable, "-c", ON_TWO_DEVICES, str(tmp_path)],
-        check=True,
-        cwd=ROOT,
-        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-    )
+    run_script(ON_TWO_DEVICES, tmp_path, devices=2)
     for case in CASES:
         whole = jax.tree.leaves(train(case, tmp_path / case, batch_size=8))
         for parallel in ("jit", "pmap"):

@@ -1,19 +1,13 @@
 """jit and pmap, on one device or many: the same training."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import jax
 import numpy as np
 import pytest
 
 from jxr.training.stopping import Stopped
+from tests.processes import run_script
 from tests.training.test_loop import CASES, assert_same_bits, train
 from tests.training.test_metrics import rows_of
-
-ROOT = Path(__file__).resolve().parents[2]
 
 # In a process of its own, for the number of devices is fixed when JAX starts.
 SCRIPT = """
@@ -34,13 +28,7 @@ for case in CASES:
 def test_one_two_and_eight_devices_train_the_same_by_jit_and_by_pmap(tmp_path):
     found = {}
     for count in (1, 2, 8):
-        flags = f"--xla_force_host_platform_device_count={count}"
-        subprocess.run(
-            [sys.executable, "-c", SCRIPT, str(count), str(tmp_path / str(count))],
-            check=True,
-            cwd=ROOT,
-            env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-        )
+        run_script(SCRIPT, count, tmp_path / str(count), devices=count)
         for case in CASES:
             for parallel in ("jit", "pmap"):
                 file = tmp_path / str(count) / f"{case}-{parallel}" / "params.npz"
@@ -102,14 +90,8 @@ def test_a_run_goes_on_with_another_number_of_devices(tmp_path):
         (2, {"up": ""}),
         (1, {"down": ""}),
     ):
-        flags = f"--xla_force_host_platform_device_count={count}"
         arguments = [f"{tmp_path / name}:{stop_at}" for name, stop_at in runs.items()]
-        subprocess.run(
-            [sys.executable, "-c", RESUMING, str(count), *arguments],
-            check=True,
-            cwd=ROOT,
-            env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-        )
+        run_script(RESUMING, count, *arguments, devices=count)
     for case in CASES:
         found = {
             name: np.load(tmp_path / name / case / "params.npz")

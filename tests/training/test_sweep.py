@@ -2,10 +2,6 @@
 
 import json
 import logging as std_logging
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -19,9 +15,9 @@ from jxr.training.loop import fit
 from jxr.training.stopping import Stopped
 from jxr.training.sweep import best_mapping, fit_sweep, used_devices
 from jxr.training.tasks import classifier_task, restorer_task
+from tests.processes import run_script
 from tests.training.test_loop import CASES, StopAt, assert_same_bits
 
-ROOT = Path(__file__).resolve().parents[2]
 STEPS = 6
 SEEDS = [3, 4, 3, 5]
 RATES = [1e-2, 1e-2, 1e-3, 3e-3]
@@ -181,13 +177,7 @@ for case in TASKS:
 @pytest.mark.devices
 def test_a_sweep_over_several_devices_is_the_same(tmp_path):
     for count in (1, 4):
-        flags = f"--xla_force_host_platform_device_count={count}"
-        subprocess.run(
-            [sys.executable, "-c", SCRIPT, str(tmp_path / str(count))],
-            check=True,
-            cwd=ROOT,
-            env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-        )
+        run_script(SCRIPT, tmp_path / str(count), devices=count)
     for name in (f"{case}-{mapped}" for case in TASKS for mapped in ("vmap", "loop")):
         one, four = (np.load(tmp_path / count / name / "params.npz") for count in "14")
         for key in one.files:

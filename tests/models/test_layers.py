@@ -1,0 +1,30 @@
+"""The convolution against SciPy's, on images smaller than the kernel too."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from scipy.ndimage import correlate
+
+from jxr.models.layers import Conv
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (2, 5), (3, 1), (4, 6)])
+def test_sums_and_gradients_are_those_of_scipy(size):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, *size, 2)).astype(np.float32)
+    conv = Conv(2, 4, (3, 3), rngs=nnx.Rngs(0))
+    kernel = np.asarray(conv.kernel[...], float)
+    expected = np.zeros((3, *size, 4))
+    for image, place in zip(x.astype(float), expected, strict=True):
+        for i in range(2):
+            for o in range(4):
+                place[..., o] += correlate(image[..., i], kernel[..., i, o], mode="constant")
+    np.testing.assert_allclose(conv(jnp.asarray(x)), expected, atol=1e-5)
+    stack = jax.vmap(lambda one: conv(one[None])[0])(jnp.asarray(x))
+    np.testing.assert_allclose(stack, expected, atol=1e-5)
+    # The convolution is linear, so its gradient along x is the sum itself.
+    weights = rng.normal(size=expected.shape).astype(np.float32)
+    gradient = jax.grad(lambda x: (conv(x) * weights).sum())(jnp.asarray(x))
+    assert float((gradient * x).sum()) == pytest.approx((expected * weights).sum(), rel=1e-4)

@@ -1,0 +1,92 @@
+"""How cost grows: known time and memory are found, exponents by hand, the command, its chart."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+from jxr.reporting.growth_figure import NAMES, growth_figure
+from jxr.studies.fresh_process import in_fresh_process
+from jxr.studies.growth import IMAGE_WORK, SWEEP_WORK, cost, exponents, image_row
+from tests.test_experiments import ROOT, call, the_error
+
+
+def known_cost():
+    kept = [np.ones(20_000_000)]  # 160 MB
+
+    def work():
+        kept.append(np.ones(40_000_000))
+        time.sleep(0.3)
+        kept.pop()
+
+    return cost(lambda: work, 3)
+
+
+def test_time_and_memory_are_those_of_the_work():
+    found = in_fresh_process(known_cost)
+    assert found["seconds"] == pytest.approx(0.3, rel=0.5)
+    assert found["peak_mb"] == pytest.approx(320, rel=0.1)  # not what was there before
+
+
+def test_exponents_by_hand():
+    images = [
+        {"work": "blur", "size": size, "seconds": 3e-9 * size**2, "peak_mb": 2e-5 * size**3}
+        for size in (512, 128, 256)
+    ]
+    sweeps = [{"work": "heads", "members": k, "seconds": 0.1 * k, "peak_mb": 5.0} for k in (1, 4)]
+    assert exponents(images, sweeps) == {
+        "blur": {"seconds": 1.0, "peak_mb": 1.5},
+        "heads": {"seconds": 1.0, "peak_mb": 0.0},
+    }
+    assert exponents(images[:1], []) == {}
+
+
+@pytest.mark.parametrize("work", IMAGE_WORK)
+def test_every_work_on_images_is_measured(work):
+    row = image_row(work, 128, 1)
+    assert (row["work"], row["size"]) == (work, 128)
+    assert row["seconds"] > 0
+
+
+def test_the_command_measures_in_fresh_processes_and_draws(tmp_path):
+    finished = call(
+        "growth",
+        f"--output={tmp_path}",
+        "--sizes=128,256",
+        "--members=1,2",
+        "--repeats=1",
+        "--scale=tiny",
+    )
+    assert finished.returncode == 0, finished.stderr
+    results = json.loads((tmp_path / "growth.json").read_text())
+    assert [(row["work"], row["size"]) for row in results["images"]] == [
+        (work, size) for work in IMAGE_WORK for size in (128, 256)
+    ]
+    assert [(row["work"], row["members"]) for row in results["sweeps"]] == [
+        (work, members) for work in SWEEP_WORK for members in (1, 2)
+    ]
+    assert set(results["exponents"]) == {*IMAGE_WORK, *SWEEP_WORK}
+    assert (tmp_path / "growth.png").stat().st_size > 10_000
+    line = the_error(call("growth", f"--output={tmp_path}", "--sizes=big"))
+    assert "--sizes takes whole numbers from 128 on" in line
+
+
+def test_lines_are_the_rows():
+    results = json.loads((ROOT / "experiments/results/growth/growth.json").read_text())
+    seconds, memory, sweeps = growth_figure(results).axes
+    for axes, table, over, value in (
+        (seconds, "images", "size", "seconds"),
+        (memory, "images", "size", "peak_mb"),
+        (sweeps, "sweeps", "members", "seconds"),
+    ):
+        *lines, linear = axes.lines
+        works = list({row["work"]: None for row in results[table]})
+        assert [line.get_label() for line in lines] == [NAMES[work] for work in works]
+        for work, line in zip(works, lines, strict=True):
+            rows = [row for row in results[table] if row["work"] == work]
+            np.testing.assert_array_equal(line.get_xdata(), [row[over] for row in rows])
+            np.testing.assert_array_equal(line.get_ydata(), [row[value] for row in rows])
+        x, y = linear.get_xdata(), linear.get_ydata()
+        slope = np.diff(np.log(y)) / np.diff(np.log(x))
+        np.testing.assert_allclose(slope, 1 if table == "sweeps" else 2)
