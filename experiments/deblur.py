@@ -45,7 +45,7 @@ ERROR_MAP = flags.DEFINE_bool(
 )
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace results that are there.")
 TILE = flags.DEFINE_integer(
-    "tile", 512, "Side of the network's tiles in pixels, even: less needs less memory."
+    "tile", 512, "Largest side of the network's tiles in pixels, even: less needs less memory."
 )
 
 

@@ -49,7 +49,7 @@ def restore_large(
         noise: see there.
         quantisation: see there.
         width_error: see there.
-        tile: side of the tiles in pixels; what an accelerator has room for.
+        tile: largest side of the tiles in pixels; what an accelerator has room for.
         progress: wraps the list of tiles while they are worked on, such as `tqdm`.
 
     Returns:
@@ -110,13 +110,18 @@ def windows(size: int, tile: int, halo: int) -> Iterator[tuple[slice, slice]]:
     """Cuts an axis into tiles that overlap by twice the halo: what each sees, and what it keeps.
 
     Every position is kept once; a tile keeps none nearer than `halo` to an end of it that is not
-    an end of the axis. All tiles are of one size, the last one shifted back into the axis.
+    an end of the axis. All tiles are of one size, the smallest for as many of them as the largest
+    takes; the last one is shifted back into the axis.
 
     Args:
         size: of the axis, even.
-        tile: of a tile, even; the axis itself where that is shorter.
+        tile: the most a tile may have, even; one tile is the axis where that is shorter.
         halo: even.
     """
+    if size > tile:  # no more tiles, but smaller ones: less is computed twice
+        count = -(-(size - 2 * halo) // (tile - 2 * halo))
+        least = -(-(size + 2 * halo * (count - 1)) // count)
+        tile = STRIDE * -(-least // STRIDE)
     tile = min(tile, size)
     kept = 0
     while kept < size:
