@@ -32,7 +32,9 @@ class Conv(nnx.Conv):
         rows, columns = (taps // 2 for taps in kernel.shape[:2])
         frame = ((0, 0), (rows, rows), (columns, columns), (0, 0))
         framed = super().__call__(jax.lax.optimization_barrier(jnp.pad(x, frame)))
-        return framed[:, rows:-rows, columns:-columns].astype(kernel.dtype)
+        height, width = x.shape[1:3]
+        middle = framed[:, rows : rows + height, columns : columns + width]
+        return middle.astype(kernel.dtype)
 
 
 class Linear(nnx.Linear):

@@ -10,11 +10,12 @@ from scipy.ndimage import correlate
 from jxr.models.layers import Conv
 
 
+@pytest.mark.parametrize("taps", [(3, 3), (1, 5)])
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (2, 5), (3, 1), (4, 6)])
-def test_sums_and_gradients_are_those_of_scipy(size):
+def test_sums_and_gradients_are_those_of_scipy(size, taps):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3, *size, 2)).astype(np.float32)
-    conv = Conv(2, 4, (3, 3), rngs=nnx.Rngs(0))
+    conv = Conv(2, 4, taps, rngs=nnx.Rngs(0))
     kernel = np.asarray(conv.kernel[...], float)
     expected = np.zeros((3, *size, 4))
     for image, place in zip(x.astype(float), expected, strict=True):
