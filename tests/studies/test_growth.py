@@ -53,20 +53,19 @@ def test_the_command_measures_in_fresh_processes_and_draws(tmp_path):
     finished = call(
         "growth",
         f"--output={tmp_path}",
-        "--sizes=128,256",
-        "--members=1,2",
+        "--sizes=128",
+        "--members=2",
         "--repeats=1",
         "--scale=tiny",
     )
     assert finished.returncode == 0, finished.stderr
     results = json.loads((tmp_path / "growth.json").read_text())
     assert [(row["work"], row["size"]) for row in results["images"]] == [
-        (work, size) for work in IMAGE_WORK for size in (128, 256)
+        (work, 128) for work in IMAGE_WORK
     ]
     assert [(row["work"], row["members"]) for row in results["sweeps"]] == [
-        (work, members) for work in SWEEP_WORK for members in (1, 2)
+        (work, 2) for work in SWEEP_WORK
     ]
-    assert set(results["exponents"]) == {*IMAGE_WORK, *SWEEP_WORK}
     assert (tmp_path / "growth.png").stat().st_size > 10_000
     line = the_error(call("growth", f"--output={tmp_path}", "--sizes=big"))
     assert "--sizes takes whole numbers from 128 on" in line
