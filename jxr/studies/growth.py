@@ -18,7 +18,7 @@ from jxr.restoration import wiener
 from jxr.studies import bench_sweeps
 from jxr.studies.field_growth import measure, noise_image
 from jxr.studies.fresh_process import in_fresh_process, peak_bytes
-from jxr.studies.timing import SAMPLE, cores, seconds_of, significant, version_of
+from jxr.studies.timing import SAMPLE, cores, seconds_of, significant, version_of, waiting
 from jxr.studies.workdir import write_json
 from jxr.training.sweep import best_mapping
 
@@ -102,9 +102,9 @@ def image_row(work: ImageWork, size: int, repeats: int) -> dict[str, Any]:
     image = noise_image(size)
     profile = gaussian_profile(SIGMA, radius=RADIUS)
     if work == "blur":
-        call = compiled(lambda image: gaussian_blur(image, SIGMA, radius=RADIUS), image)
+        call = waiting(lambda image: gaussian_blur(image, SIGMA, radius=RADIUS), image)
     elif work == "wiener":
-        call = compiled(lambda image: wiener(image, profile, 1e-3), image)
+        call = waiting(lambda image: wiener(image, profile, 1e-3), image)
     else:
         restorer, blurred = load_restorer(), np.asarray(image)
         call = lambda: restore_large(restorer, blurred, profile, noise=NOISE)  # noqa: E731
@@ -121,12 +121,6 @@ def sweep_row(work: SweepWork, members: int, repeats: int, scale: str) -> dict[s
         return bench_sweeps.stacked_step(bench_sweeps.restorers(members, scale, mapped))
 
     return {"work": work, "members": members} | cost(prepared, repeats)
-
-
-def compiled(function: Callable[[Any], Any], image: Any) -> Callable[[], Any]:
-    """Returns a call of the function, jitted, that waits for its result."""
-    jitted = jax.jit(function)
-    return lambda: jax.block_until_ready(jitted(image))
 
 
 def cost(prepared: Callable[[], Callable[[], Any]], repeats: int) -> dict[str, Any]:
