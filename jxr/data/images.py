@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from jxr.data.dicom import decode_dicom, is_dicom
 from jxr.data.radiograph import read_content
@@ -57,6 +57,10 @@ def decode_image(content: bytes, name: str) -> Float32[np.ndarray, "height width
                 pixels = 65_535 - pixels  # Pillow turns those of 8 bits
     except UserError:
         raise
+    except UnidentifiedImageError:  # its text names our stream, not the file
+        raise UserError(
+            f"{name}: cannot be read as an image (no known format); replace or remove the file"
+        ) from None
     except Exception as error:  # Pillow fails on damaged files in all kinds of ways
         reason = " ".join(str(error).split())
         raise UserError(

@@ -1,9 +1,12 @@
-"""Small DICOM files, made by pydicom."""
+"""Small DICOM files, made by pydicom, and what is read of them."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
+import pytest
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
@@ -11,6 +14,31 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
     generate_uid,
 )
+
+from jxr.data import Radiograph, read_radiograph
+from jxr.errors import UserError
+
+KINDS = [(np.uint8, 8), (np.uint16, 12), (np.uint16, 16), (np.int16, 12), (np.int16, 16)]
+GREY = np.random.default_rng(0).integers(0, 4096, (9, 7)).astype(np.uint16)
+
+
+def some(dtype: type, bits: int, shape: tuple[int, int] = (11, 7), *, seed: int = 0) -> np.ndarray:
+    """Random values of all that the bits can store, with both ends."""
+    low = -(2 ** (bits - 1)) if np.dtype(dtype).kind == "i" else 0
+    values = np.random.default_rng(seed).integers(low, low + 2**bits, shape)
+    values[0, :2] = low, low + 2**bits - 1
+    return values.astype(dtype)
+
+
+def read(tmp_path: Path, made: pydicom.FileDataset | bytes, name: str = "a.dcm") -> Radiograph:
+    path = tmp_path / name
+    path.write_bytes(made if isinstance(made, bytes) else content(made))
+    return read_radiograph(path)
+
+
+def derived(radiograph: Radiograph, pixels: np.ndarray | None = None, note: str = "restored"):
+    pixels = radiograph.pixels if pixels is None else pixels
+    return pydicom.dcmread(io.BytesIO(radiograph.encode(pixels, note)))
 
 
 def dataset(stored: np.ndarray, bits: int | None = None, **elements: Any) -> FileDataset:
@@ -103,3 +131,10 @@ def lossless_jpeg(stored: np.ndarray, bits: int) -> bytes:
             b"\xff\xd9",
         )
     )
+
+
+def refused(tmp_path: Path, made: pydicom.FileDataset | bytes, match: str) -> None:
+    with pytest.raises(UserError, match=match) as error:
+        read(tmp_path, made)
+    assert "\n" not in str(error.value)
+    assert str(error.value).startswith(f"{tmp_path}/a.dcm: ")
