@@ -15,6 +15,7 @@ from jxr.config.models import (
 )
 from jxr.config.runs import ClassifierRun, ReproduceConfig, RestorerRun, WienerNetRun
 from jxr.config.studies import (
+    AdaptationConfig,
     BlurEffectConfig,
     ClassificationConfig,
     ControlsConfig,
@@ -26,6 +27,7 @@ from jxr.config.studies import (
 from jxr.config.sweeps import RestorerSweepConfig, SigmaSweepConfig
 
 __all__ = [
+    "AdaptationConfig",
     "AugmentationConfig",
     "BlurConfig",
     "BlurEffectConfig",

@@ -19,6 +19,14 @@ def check_scoring(tasks: tuple[str, ...], caliper: float, bootstrap_samples: int
         raise UserError(f"bootstrap_samples is {bootstrap_samples}: give 100 or more")
 
 
+def check_seeds(seeds: tuple[int, ...]) -> None:
+    """Raises UserError for seeds that no mean can be taken over."""
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UserError(f"seeds is {seeds}: give at least one, each once, such as (0, 1)")
+    for seed in seeds:
+        check_seed(seed)
+
+
 @dataclasses.dataclass(frozen=True)
 class RestorationTableConfig:
     """Classical restoration in many blur settings, without any network."""
@@ -128,11 +136,34 @@ class ClassificationConfig:
     tuned: FineTuningConfig = FineTuningConfig()
 
     def __post_init__(self):
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise UserError(f"seeds is {self.seeds}: give at least one, each once, such as (0, 1)")
-        for seed in self.seeds:
-            check_seed(seed)
+        check_seeds(self.seeds)
         check_scoring(self.tasks, self.caliper, self.bootstrap_samples)
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaptationConfig:
+    """The report's classifiers on images of another style, calibrated without their labels."""
+
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)  # of the training
+    tasks: tuple[str, ...] = ()  # such as A_vs_B or A_vs_B+C; empty: those of the data set
+    styles: int = 3  # groups of training images, each held out once
+    images: tuple[int, ...] = (25, 50, 100, 200)  # without labels, instead of all
+    draws: int = 20  # of so many images
+    bootstrap_samples: int = 2000
+    data: DataConfig = DataConfig()
+    weights: WeightsConfig = WeightsConfig()
+    head: HeadConfig = HeadConfig()
+
+    def __post_init__(self):
+        check_seeds(self.seeds)
+        check_scoring(self.tasks, 1.0, self.bootstrap_samples)
+        if self.styles < 2:
+            raise UserError(f"styles is {self.styles}: give 2 or more")
+        if self.draws < 1:
+            raise UserError(f"draws is {self.draws}: give 1 or more")
+        for count in self.images:
+            if count < 10:
+                raise UserError(f"images has {count}: give 10 or more")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,12 @@
 """Scores, intervals and paired tests, in float64 on the host."""
 
-from jxr.evaluation.calibration import Reliability, Scaling, fit_scaling, reliability
+from jxr.evaluation.calibration import (
+    Reliability,
+    Scaling,
+    fit_scaling,
+    fit_unlabelled,
+    reliability,
+)
 from jxr.evaluation.classification import Scores, accuracy, auc, roc, score
 from jxr.evaluation.conformal import ErrorBound, calibrate, coverage, error_map
 from jxr.evaluation.images import mse, psnr, restoration_scores, ssim
@@ -26,6 +32,7 @@ __all__ = [
     "coverage",
     "error_map",
     "fit_scaling",
+    "fit_unlabelled",
     "mcnemar",
     "mse",
     "paired_difference",

@@ -1,12 +1,15 @@
-"""Are probabilities what they say? Reliability, expected calibration error, temperature."""
+"""Are probabilities what they say? Reliability, temperature, and a threshold without labels."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64, Integer
 from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import GaussianMixture
 
 from jxr.evaluation.classification import check
+
+FEWEST = 10  # log-odds that two groups can be told from
 
 
 @dataclass(frozen=True)
@@ -113,3 +116,41 @@ def fit_scaling(
     if slope <= 0:
         raise ValueError("the log-odds do not rise with the label: nothing to calibrate")
     return Scaling(slope=slope / scale, threshold=centre - scale * offset / slope)
+
+
+def fit_unlabelled(log_odds: Float[np.ndarray, " n"]) -> Scaling:
+    """Finds slope and threshold by images whose labels nobody knows, such as another hospital's.
+
+    The log-odds are taken as a mixture of two normal distributions of one variance, fitted with the
+    share of each by expectation maximisation. The posterior log-odds of the upper one are then
+    linear in them, so that the order of the images stays (linear discriminant analysis): with means
+    a < b, variance v and share p of the upper one, the slope is (b - a) / v, the threshold
+    (a + b) / 2 - log(p / (1 - p)) / slope. What the two groups are is not known either: the upper
+    one is taken for class 1. A single group that is far from normal, such as a skewed one, may be
+    taken for two.
+
+    Args:
+        log_odds: of class 1, of images as they come, both classes among them.
+
+    Raises:
+        ValueError: there are fewer than 10, they are not finite or all the same, or the means are
+            within two standard deviations, where a mixture has a single peak (Behboodian 1970, "On
+            the modes of a mixture of two normal distributions", Technometrics 12).
+    """
+    values = log_odds.astype(np.float64)
+    if len(values) < FEWEST or not np.isfinite(values).all():
+        raise ValueError(f"{len(values)} log-odds: two groups need {FEWEST} finite ones or more")
+    centre, scale = values.mean(), values.std()
+    if not scale:
+        raise ValueError("the log-odds are all the same: no two groups are to be seen")
+    # A small tolerance: from the equal halves of uneven groups, the first steps gain little.
+    model = GaussianMixture(2, covariance_type="tied", tol=1e-7, max_iter=10_000, random_state=0)
+    model.fit(((values - centre) / scale)[:, None])
+    low, high = np.argsort(model.means_[:, 0])
+    a, b = model.means_[[low, high], 0]
+    variance = float(model.covariances_[0, 0])
+    if b - a <= 2 * np.sqrt(variance):
+        raise ValueError("the log-odds have a single peak: no two groups are to be seen")
+    slope = (b - a) / variance
+    prior = np.log(model.weights_[high] / model.weights_[low])
+    return Scaling(slope=slope / scale, threshold=centre + scale * ((a + b) / 2 - prior / slope))

@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.calibration import calibration_curve
 
-from jxr.evaluation.calibration import fit_scaling, reliability
+from jxr.evaluation.calibration import fit_scaling, fit_unlabelled, reliability
 
 
 @pytest.fixture
@@ -87,3 +87,39 @@ def test_classes_that_do_not_overlap_give_no_infinite_slope():
     assert found.threshold == pytest.approx(1)
     # All that is known of 20 images without a mistake is one in 22.
     assert expit(found(np.array([3.0])))[0] == pytest.approx(21 / 22, abs=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_two_groups_are_found_without_labels(share):
+    """Against the posterior odds of the distributions that the numbers were drawn from."""
+    rng = np.random.default_rng(1)
+    labels = rng.random(4000) < share
+    log_odds = np.where(labels, 14.0, 5.0) + 2.5 * rng.normal(size=4000)
+    found = fit_unlabelled(log_odds)
+    slope = 9 / 2.5**2
+    assert found.slope == pytest.approx(slope, rel=0.1)
+    assert found.threshold == pytest.approx(9.5 - logit(share) / slope, abs=0.4)
+    # 0, where the classifier was trained, calls all of them class 1.
+    assert ((found(log_odds) >= 0) == labels).mean() > 0.95 > share + 0.03
+    assert reliability(labels.astype(int), expit(found(log_odds))).ece < 0.02
+
+
+def test_units_do_not_count():
+    rng = np.random.default_rng(2)
+    log_odds = np.concatenate([rng.normal(0, 1, 300), rng.normal(5, 1, 100)])
+    one, other = fit_unlabelled(log_odds), fit_unlabelled(1e-3 * log_odds - 7)
+    np.testing.assert_allclose(other(1e-3 * log_odds - 7), one(log_odds), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        (np.random.default_rng(3).normal(size=2000), "a single peak"),
+        (np.ones(50), "all the same"),
+        (np.arange(9.0), "9 log-odds: two groups need 10"),
+        (np.array([np.nan, *range(20)]), "finite"),
+    ],
+)
+def test_where_no_two_groups_are_nothing_is_found(values, match):
+    with pytest.raises(ValueError, match=match):
+        fit_unlabelled(values)

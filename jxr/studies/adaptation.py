@@ -1,0 +1,277 @@
+"""Images of another style, and nobody knows their labels: what mends the threshold?
+
+The official test images differ in style from the training images: classifiers order them well and
+call nearly all of them pneumonia, which no validation image foretells. So styles of training images
+are held out in turn, with their patients; on them the ways to calibrate are compared, before the
+test images are.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float64, Int
+from scipy.special import expit
+from sklearn.cluster import KMeans
+from sklearn.preprocessing import StandardScaler
+
+from jxr.config import AdaptationConfig, BlurConfig
+from jxr.errors import UserError
+from jxr.evaluation import Scaling, accuracy, fit_unlabelled, reliability
+from jxr.studies.binary_tasks import BinaryTask, binary_task, default_tasks, examples
+from jxr.studies.classification_study import scaling_of
+from jxr.studies.classification_tables import best_threshold_accuracy
+from jxr.studies.classifiers import (
+    classification_row,
+    paired_differences,
+    paired_row,
+    predict,
+    train_head,
+)
+from jxr.studies.controls_study import control_features
+from jxr.studies.dataset import Dataset, load_dataset
+from jxr.studies.features import dataset_features, load_backbone
+from jxr.studies.workdir import FILES, Stages, claim, study_provenance, write_json
+from jxr.training.launch import PLAIN, Launch
+
+STYLE = ("borders", "sharpness")  # the controls that tell styles apart
+AS_TRAINED = Scaling(slope=1.0, threshold=0.0)
+Rows = dict[str, list[dict[str, Any]]]
+
+
+class Domain(NamedTuple):
+    """Images of one style, and the images of other patients and styles to learn from."""
+
+    name: str
+    train: Int[np.ndarray, " train"]
+    validation: Int[np.ndarray, " validation"]
+    met: Int[np.ndarray, " met"]
+
+
+def adaptation_study(
+    config: AdaptationConfig, workdir: Path, cache: Path, part: str, launch: Launch = PLAIN
+) -> dict[str, Any]:
+    """Runs what is left of the study and returns (and writes) its results.
+
+    Args:
+        config: Which images, styles and seeds.
+        workdir: Run directory; gets `results.json` for test images, `validation.json` for styles.
+        cache: Folder of decoded images and features, which other runs may share.
+        part: `validation` for styles of training images held out, or `test`.
+        launch: See `fit`.
+
+    Raises:
+        UserError: a mistake in the config, the images or the weights; a style without one class.
+    """
+    dataset = load_dataset(config.data, cache)
+    backbone = load_backbone(config.weights)
+    names = config.tasks or default_tasks(dataset.records)
+    tasks = [binary_task(name, dataset.records) for name in names]
+    domains = [Domain("test", dataset.train, dataset.validation, dataset.test)]
+    if part == "validation":
+        domains = held_out_styles(dataset, config.styles)
+    for domain in domains:
+        for task in tasks:
+            check_classes(dataset, domain, task)  # before the work, not after
+    fingerprints = {"data": dataset.fingerprint, "weights": backbone.fingerprint}
+    claim(workdir, config, **fingerprints)
+    stages = Stages(workdir / "stages")
+    with stages.timed("features"):
+        features = dataset_features(
+            backbone, dataset, cache, resize=config.data.resize, blur=None, seed=0
+        )
+    tables: Rows = {"classification": [], "comparisons": [], "few_images": []}
+    notes = list(dataset.notes)
+    for domain in domains:
+        for task in tasks:
+            found = stages.run(
+                f"{domain.name}/{task.name}",
+                partial(
+                    domain_rows, config, dataset, features, domain, task,
+                    folder=workdir / "heads", launch=launch,
+                ),
+            )  # fmt: skip
+            notes += found.pop("notes")
+            for name, table in tables.items():
+                table += found[name]
+    provenance = study_provenance(config, stages, notes, **fingerprints)
+    results = {"provenance": provenance, "part": part, **tables}
+    write_json(workdir / FILES[part], results)
+    return results
+
+
+def held_out_styles(dataset: Dataset, styles: int) -> list[Domain]:
+    """Returns the training and validation images by style, each with those of no such patient.
+
+    Styles are clusters (k-means) of what the borders and the sharpness of an image say.
+    """
+    known = np.sort(np.concatenate([dataset.train, dataset.validation]))
+    controls = control_features(dataset, None, 0, STYLE)
+    style = StandardScaler().fit_transform(np.hstack([controls[name] for name in STYLE])[known])
+    clusters = KMeans(styles, n_init=10, random_state=0).fit_predict(style)
+    patients = np.array([dataset.records[row].patient for row in known])
+    domains = []
+    for number in range(styles):
+        met = clusters == number
+        others = known[~met & ~np.isin(patients, patients[met])]
+        train, validation = (
+            others[np.isin(others, rows)] for rows in (dataset.train, dataset.validation)
+        )
+        domains.append(Domain(f"style {number + 1}", train, validation, known[met]))
+    return domains
+
+
+def check_classes(dataset: Dataset, domain: Domain, task: BinaryTask) -> None:
+    """Raises UserError if a style, or what is left without it, lacks a class of the question."""
+    for rows in domain[1:]:
+        try:
+            examples(task, dataset.records, rows)
+        except UserError as error:
+            raise UserError(f"{domain.name}: {error}: try another --config.styles") from error
+
+
+def domain_rows(
+    config: AdaptationConfig,
+    dataset: Dataset,
+    features: Float[np.ndarray, "n features"],
+    domain: Domain,
+    task: BinaryTask,
+    *,
+    folder: Path,
+    launch: Launch,
+) -> dict[str, Any]:
+    """Trains the heads of one question that have not met a style, and scores them on it."""
+    train, validation, met = (examples(task, dataset.records, rows) for rows in domain[1:])
+    known, said = [], []
+    for seed in config.seeds:
+        title = f"{task.name} without {domain.name}, seed {seed}"
+        params = train_head(
+            config.head,
+            features,
+            train,
+            seed=seed,
+            directory=folder / f"{task.name}-without-{domain.name.replace(' ', '')}-seed{seed}",
+            title=title,
+            launch=launch,
+        )
+        known.append(predict(config.head, params, features[validation.rows]))
+        said.append(predict(config.head, params, features[met.rows]))
+    identity = {"task": task.name, "met": domain.name}
+    return scored(config, np.stack(known), validation.labels, np.stack(said), met.labels, identity)
+
+
+def scored(
+    config: AdaptationConfig,
+    known: Float64[np.ndarray, "seeds validation"],
+    known_labels: Int[np.ndarray, " validation"],
+    said: Float64[np.ndarray, "seeds n"],
+    labels: Int[np.ndarray, " n"],
+    identity: Mapping[str, str],
+) -> dict[str, Any]:
+    """Returns the rows of all ways to calibrate, and notes on what could not be.
+
+    Args:
+        config: Seeds and resampling.
+        known: Log-odds of validation images of the styles that were trained on.
+        known_labels: Their labels.
+        said: Log-odds of the images of the style that is new.
+        labels: Theirs, to score by and for nothing else.
+        identity: What tells the rows from others.
+    """
+    who = f"{identity['task']} without {identity['met']}"
+    calibrated, notes = zip(
+        *(
+            scaling_of(f"{who}, seed {seed}", known_labels, one, np.ones(len(one)))
+            for seed, one in zip(config.seeds, known, strict=True)
+        ),
+        strict=True,
+    )
+    adapted = [unlabelled(one) for one in said]
+    ways = {
+        "as trained": [AS_TRAINED for _ in said],
+        "calibrated": calibrated,
+        "without labels": [scaling or AS_TRAINED for scaling in adapted],
+    }
+    answers = {
+        way: np.stack([scaling(one) for scaling, one in zip(scalings, said, strict=True)])
+        for way, scalings in ways.items()
+    }
+    table = []
+    for way, odds in answers.items():
+        probabilities = expit(odds)
+        row = classification_row(
+            labels, odds, samples=config.bootstrap_samples, blur=BlurConfig(sigma=0.0),
+            recipe=way, seeds=list(config.seeds), **identity,
+        )  # fmt: skip
+        table.append(
+            row
+            | {
+                "ece": float(np.mean([reliability(labels, one).ece for one in probabilities])),
+                "prevalence": float(labels.mean()),
+                "mean_probability": float(probabilities.mean()),
+                "best_threshold_accuracy": float(
+                    np.mean([best_threshold_accuracy(labels, one) for one in said])
+                ),
+                "two_groups": sum(one is not None for one in adapted),
+            }
+        )
+    before, after = answers["as trained"], answers["without labels"]
+    comparison = {
+        **identity,
+        "n": len(labels),
+        **paired_differences(labels, before, after, samples=config.bootstrap_samples),
+        "mcnemar": [
+            paired_row(labels, *one, seed=seed)
+            for seed, *one in zip(config.seeds, before, after, strict=True)
+        ],
+    }
+    return {
+        "notes": [note for note in notes if note],
+        "classification": table,
+        "comparisons": [comparison],
+        "few_images": few_images(config, said, labels, identity),
+    }
+
+
+def unlabelled(log_odds: Float64[np.ndarray, " n"]) -> Scaling | None:
+    """Returns `fit_unlabelled`, or None where no two groups are to be seen."""
+    try:
+        return fit_unlabelled(log_odds)
+    except ValueError:
+        return None
+
+
+def few_images(
+    config: AdaptationConfig,
+    said: Float64[np.ndarray, "seeds n"],
+    labels: Int[np.ndarray, " n"],
+    identity: Mapping[str, str],
+) -> list[dict[str, Any]]:
+    """Returns the accuracy on all other images, if only some are there to calibrate by."""
+    rows = []
+    for count in config.images:
+        if 2 * count > len(labels):
+            continue
+        accuracies, seen = [], 0
+        for seed, odds in zip(config.seeds, said, strict=True):
+            generator = np.random.default_rng(seed)
+            for _ in range(config.draws):
+                order = generator.permutation(len(labels))
+                some, others = order[:count], order[count:]
+                scaling = unlabelled(odds[some])
+                seen += scaling is not None
+                scaled = (scaling or AS_TRAINED)(odds[others])
+                accuracies.append(accuracy(labels[others], scaled, threshold=0.0))
+        low, high = np.quantile(accuracies, (0.05, 0.95))
+        rows.append(
+            {
+                **identity,
+                "images": count,
+                "accuracy": float(np.mean(accuracies)),
+                "accuracy_90": [float(low), float(high)],
+                "two_groups": seen / len(accuracies),
+            }
+        )
+    return rows

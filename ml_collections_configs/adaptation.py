@@ -1,0 +1,46 @@
+"""Configs of the study of images whose labels nobody knows.
+
+    python -m experiments.adaptation --config=ml_collections_configs/adaptation.py:NAME \
+        --workdir=DIR [--config.data.path=PATH] [--config.weights.path=FILE] [--part=test]
+
+demo     Phantoms of 64 pixels and seeded random kernels: a minute.
+kermany  The report's heads on the Guangzhou images, five seeds: after the features, which other
+         runs share, a quarter of an hour on two CPU cores for three styles, and five minutes for
+         the test images.
+"""
+
+from ml_collections import ConfigDict
+
+from jxr.config import (
+    AdaptationConfig,
+    DataConfig,
+    HeadConfig,
+    PhantomConfig,
+    ScheduleConfig,
+    WeightsConfig,
+)
+from jxr.config_dict import to_config_dict
+from jxr.errors import UserError
+
+RUNS = {
+    "demo": AdaptationConfig(
+        seeds=(0, 1),
+        styles=2,
+        data=DataConfig(
+            source="phantoms",
+            size=64,
+            phantoms=PhantomConfig(train=240, test=120, seed=1),
+            validation_fraction=0.25,
+        ),
+        weights=WeightsConfig(kind="random"),
+        head=HeadConfig(hidden=(), schedule=ScheduleConfig(epochs=60, learning_rate=3e-4)),
+    ),
+    "kermany": AdaptationConfig(),
+}
+
+
+def get_config(name: str = "demo") -> ConfigDict:
+    """Returns the config `name`."""
+    if name not in RUNS:
+        raise UserError(f"no config '{name}' in adaptation.py: give one of {', '.join(RUNS)}")
+    return to_config_dict(RUNS[name])
