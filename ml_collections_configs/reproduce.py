@@ -7,9 +7,9 @@ demo          The report on synthetic radiographs of 128 pixels with seeded rand
               nothing is downloaded: a few minutes on two CPU cores. Its scores say nothing about
               patients; `make demo` runs it.
 kermany       The report on the Guangzhou images with a U-Net that two CPU cores can train: 16
-              channels, residual, 112-pixel crops, 3 epochs. About two hours there, and a quarter
-              of an hour for the scores over sigma (`--config.sweep_sigmas="()"`: without); scores
-              in `experiments/results/kermany/results.json`.
+              channels, residual, 112-pixel crops, 3 epochs. Less than two hours there, of which a
+              quarter of an hour for the scores over sigma (`--config.sweep_sigmas="()"`:
+              without); scores in `experiments/results/kermany/results.json`.
 kermany_full  The same with the U-Net at full width, not residual, on whole images, for 30 epochs.
               For a GPU or TPU; not run to its end yet, so time and scores are unknown. What needs
               less memory: see restorer.py.

@@ -136,7 +136,7 @@ def restoration_figure(rows: Sequence[Row]) -> Figure:
     marks = {label: Line2D([], [], ls="none", **style) for label, style in styles.items()}
     if (0, "float32") in kinds:
         marks["the report (U-Net)"] = Line2D([], [], **REPORT)
-    figure.legend(marks.values(), marks.keys(), loc="outside upper center", ncols=4, frameon=False)
+    figure.legend(marks.values(), marks.keys(), loc="outside upper center", ncols=3, frameon=False)
     return figure
 
 

@@ -61,8 +61,8 @@ def roc_figure(
             )  # fmt: skip
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(
-                    loc="lower right", title="trained → tested on, AUC [95 %]", fontsize=8,
-                    framealpha=0.8, edgecolor="none",
+                    loc="lower right", title="trained → tested on, AUC [95 %]", fontsize=7,
+                    title_fontsize=8, framealpha=0.8, edgecolor="none", handlelength=1.6,
                 )  # fmt: skip
             tidy(axes)
     return figure
