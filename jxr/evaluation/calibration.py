@@ -126,8 +126,8 @@ def fit_unlabelled(log_odds: Float[np.ndarray, " n"]) -> Scaling:
     linear in them, so that the order of the images stays (linear discriminant analysis): with means
     a < b, variance v and share p of the upper one, the slope is (b - a) / v, the threshold
     (a + b) / 2 - log(p / (1 - p)) / slope. What the two groups are is not known either: the upper
-    one is taken for class 1. A single group that is far from normal, such as a skewed one, may be
-    taken for two.
+    one is taken for class 1. Where a classifier does not separate the classes, a tail may be taken
+    for a group, and the accuracy falls far: try it on labelled images of another style first.
 
     Args:
         log_odds: of class 1, of images as they come, both classes among them.

@@ -41,13 +41,15 @@ def test_head_follows_torch_adam_over_several_steps():
     batch = on_device(features=features, label=labels, example_id=np.arange(8, dtype=np.int32))
     step = jax.jit(make_train_step(task, optimizer))
     for _ in range(20):
-        state, (loss, _) = step(state, batch, jax.random.key(1))
+        state, (loss, norm) = step(state, batch, jax.random.key(1))
         peer_loss = torch.nn.functional.cross_entropy(
             peer(torch.tensor(features)), torch.tensor(labels).long()
         )
         np.testing.assert_allclose(loss, peer_loss.item(), rtol=2e-5)
         adam.zero_grad()
         peer_loss.backward()
+        peer_norm = sum((p.grad**2).sum() for p in peer.parameters()) ** 0.5
+        np.testing.assert_allclose(norm, peer_norm.item(), rtol=2e-5)
         adam.step()
     assert int(state.step) == 20
     assert loss < 0.5  # it learns, so the two do not merely agree on standing still
@@ -120,3 +122,17 @@ def test_crops_of_the_task_differ_between_steps():
     first = task.losses(params, batch, jax.random.key(1))
     np.testing.assert_array_equal(first, task.losses(params, batch, jax.random.key(1)))
     assert (first != task.losses(params, batch, jax.random.key(2))).all()
+
+
+def test_the_state_is_updated_in_its_place():
+    """Beside a donated state, a step holds one array of the parameters' size: the gradient."""
+    task, optimizer = classifier_task(HeadConfig(), in_features=4096), optax.adam(1e-3)
+    state = jax.eval_shape(lambda key: init_state(task, optimizer, key), jax.random.key(0))
+    batch = {
+        "features": jax.ShapeDtypeStruct((8, 4096), jnp.float32),
+        "label": jax.ShapeDtypeStruct((8,), jnp.int32),
+        "example_id": jax.ShapeDtypeStruct((8,), jnp.int32),
+    }
+    step = jax.jit(make_train_step(task, optimizer), donate_argnums=0)
+    memory = step.lower(state, batch, jax.random.key(1)).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < 1.5 * 4 * 4096 * 256
