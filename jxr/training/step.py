@@ -130,7 +130,8 @@ def length(gradients: Params) -> Float[Array, ""]:
     after another, which takes as long as the rest of a step of a large dense layer.
     """
     leaves = jax.tree.leaves(jax.lax.optimization_barrier(gradients))
-    return jnp.sqrt(sum(jnp.sum(jnp.sum(jnp.square(leaf), axis=0)) for leaf in leaves))
+    columns = (jnp.sum(jnp.square(jnp.atleast_1d(leaf)), axis=0) for leaf in leaves)
+    return jnp.sqrt(sum(jnp.sum(column) for column in columns))
 
 
 def parts_of(batch: Batch, parts: int) -> Batch:

@@ -10,7 +10,7 @@ from jxr import rng
 from jxr.config import BlurConfig, HeadConfig, UNetConfig
 from jxr.optics import gaussian_blur
 from jxr.studies.restorers import unet_restorer
-from jxr.training.step import init_state, make_train_step
+from jxr.training.step import init_state, length, make_train_step
 from jxr.training.tasks import blurred_images, classifier_task, random_crop, restorer_task
 
 
@@ -53,6 +53,12 @@ def test_head_follows_torch_adam_over_several_steps():
         adam.step()
     assert int(state.step) == 20
     assert loss < 0.5  # it learns, so the two do not merely agree on standing still
+
+
+def test_gradients_of_any_rank_have_their_length():
+    leaves = [np.random.default_rng(0).normal(size=(2, 3, 4)), np.array([3.0, -1.0]), np.array(4.0)]
+    expected = np.linalg.norm(np.concatenate([leaf.ravel() for leaf in leaves]))
+    np.testing.assert_allclose(length([jnp.float32(leaf) for leaf in leaves]), expected, rtol=1e-6)
 
 
 def test_blurring_pairs_are_made_from_the_originals_of_the_batch():
