@@ -43,7 +43,7 @@ class Models(NamedTuple):
     mapped: Mapped
 
 
-def heads(members: int, scale: str) -> Models:
+def heads(members: int, scale: str, mapped: Mapped) -> Models:
     """Heads on cached features, each with examples of its own."""
     width, hidden, batch = HEAD_SIZES[scale]
     generator = np.random.default_rng(0)
@@ -53,7 +53,6 @@ def heads(members: int, scale: str) -> Models:
         "label": generator.integers(0, 2, (members, batch)).astype(np.int32),
     }
     task = classifier_task(config, width)
-    mapped = best_mapping(convolutional=False)
     return models(lambda _: task, [task] * members, config.schedule, arrays, {}, mapped)
 
 
@@ -104,18 +103,22 @@ def stacked_step(work: Models) -> Callable[[], Any]:
 
 
 def sweep8_heads_cases(scale: str) -> Iterator[Case]:
-    """A training step of eight heads on cached features."""
-    yield case("sweep8_heads", heads(MEMBERS[scale], scale))
+    """A training step of eight heads on cached features: mapped as is best here, and otherwise."""
+    for mapped in ways(scale):
+        yield case("sweep8_heads", heads(MEMBERS[scale], scale, mapped))
 
 
 def sweep8_restorers_cases(scale: str) -> Iterator[Case]:
-    """A training step of eight U-Nets of different sigma: mapped as is best here, and otherwise."""
-    best = best_mapping(convolutional=True)
-    ways: list[Mapped] = ["vmap", "loop"]
-    ways.sort(key=lambda one: one != best)
-    # Compiling the worse way takes a minute on a CPU, even of a tiny network.
-    for mapped in ways if scale == "full" else ways[:1]:
+    """A training step of eight U-Nets of different sigma, both ways as heads."""
+    for mapped in ways(scale):
         yield case("sweep8_restorers", restorers(MEMBERS[scale], scale, mapped))
+
+
+def ways(scale: str) -> list[Mapped]:
+    """Returns the better way first; it alone of tiny networks, since compiling takes a minute."""
+    best = best_mapping()
+    others: list[Mapped] = ["loop" if best == "vmap" else "vmap"]
+    return [best, *others] if scale == "full" else [best]
 
 
 def case(what: str, work: Models) -> Case:

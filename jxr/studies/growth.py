@@ -115,10 +115,8 @@ def sweep_row(work: SweepWork, members: int, repeats: int, scale: str) -> dict[s
     """Measures a training step of a sweep, in this process; see `growth`."""
 
     def prepared() -> Callable[[], Any]:
-        if work == "heads":
-            return bench_sweeps.stacked_step(bench_sweeps.heads(members, scale))
-        mapped = best_mapping(convolutional=True)
-        return bench_sweeps.stacked_step(bench_sweeps.restorers(members, scale, mapped))
+        make = bench_sweeps.heads if work == "heads" else bench_sweeps.restorers
+        return bench_sweeps.stacked_step(make(members, scale, best_mapping()))
 
     return {"work": work, "members": members} | cost(prepared, repeats)
 

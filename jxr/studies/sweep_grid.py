@@ -26,7 +26,7 @@ from jxr.optics import cut_profile, effective_sigma, gaussian_profile, kernel_ra
 from jxr.studies.dataset import Dataset
 from jxr.studies.features import Backbone
 from jxr.studies.workdir import write_arrays
-from jxr.training.sweep import Mapped, mapping
+from jxr.training.sweep import Mapped, best_mapping, mapping
 from jxr.training.tasks import blurred_images, build_head
 
 KINDS = ("blurred", "recovered")
@@ -77,15 +77,13 @@ def predict_grid(
         blur: The rest of the setting; its sigma is the largest of the grid.
         folder: Gets a file for each batch.
         title: For the progress display.
-        mapped: How a device goes over the grid; by default one setting after another on a CPU, all
-            at once on an accelerator.
+        mapped: How a device goes over the grid; by default as `best_mapping` says.
     """
-    if mapped is None:
-        mapped = "loop" if jax.default_backend() == "cpu" else "vmap"
     folder.mkdir(parents=True, exist_ok=True)
     key = rng.stream(jax.random.key(0), "noise")
     graph, _ = abstract(build_head(classifiers.head, in_features(classifiers.heads)))
-    program = partial(_log_odds, (blur, classifiers.backbone.convention, mapped), graph)
+    static = blur, classifiers.backbone.convention, mapped or best_mapping()
+    program = partial(_log_odds, static, graph)
     graphs = classifiers.backbone.graphdef, classifiers.restorer.graphdef
     params = classifiers.backbone.params, classifiers.restorer.params, dict(classifiers.heads)
     found = []

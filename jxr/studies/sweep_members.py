@@ -16,7 +16,7 @@ from jxr.studies.classifiers import label_column
 from jxr.studies.dataset import Dataset
 from jxr.training.launch import Launch
 from jxr.training.step import Task
-from jxr.training.sweep import Settings, Trained, best_mapping, fit_sweep
+from jxr.training.sweep import Settings, Trained, fit_sweep
 from jxr.training.tasks import classifier_task, restorer_task
 
 
@@ -89,7 +89,6 @@ def train_head_stack(
         directory=directory,
         title=title,
         launch=launch,
-        mapped=best_mapping(convolutional=False),
     )
 
 
@@ -111,7 +110,6 @@ def train_unet_stack(
         directory=directory,
         title="unets",
         launch=launch,
-        mapped=best_mapping(convolutional=True),
     )
 
 

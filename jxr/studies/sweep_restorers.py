@@ -61,7 +61,7 @@ def restorer_sweep_study(
             rows,
             config.sigmas,
             replace(config.blur, sigma=max(config.sigmas)),
-            best_mapping(convolutional=True),
+            best_mapping(),
         )
     notes = [*dataset.notes, f"scored on {part} images", *diverged(members, trained)]
     results = {

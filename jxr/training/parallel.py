@@ -39,8 +39,8 @@ class Program(NamedTuple):
     sharding: NamedSharding
     init: Callable[[], TrainState]
     key: Key[Array, "*members"]
-    put_state: Callable[[TrainState], TrainState]
-    get_state: Callable[[TrainState], TrainState]
+    put_state: Callable[[TrainState], Any]
+    get_state: Callable[[Any], TrainState]
     put_batch: Callable[[Mapping[str, np.ndarray]], Any]
     step: Any
 

@@ -2,7 +2,7 @@
 
 The members differ in their seed, their data, their learning rate and any other number that their
 task takes. Each is trained as it would be alone, to rounding. They share the schedule, the
-checkpoints and the program, and are spread over devices along the stack.
+checkpoints and the program, and are spread over accelerators along the stack.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -59,7 +59,7 @@ def fit_sweep(
     directory: Path,
     title: str = "sweep",
     launch: Launch = PLAIN,
-    mapped: Mapped = "vmap",
+    mapped: Mapped | None = None,
 ) -> Trained:
     """Trains all members to step `steps`, from the newest checkpoint in `directory` if any.
 
@@ -78,7 +78,7 @@ def fit_sweep(
         directory: Gets `checkpoints/` and `metrics.jsonl`.
         title: Names the sweep in the progress display.
         launch: How it is launched; only by jit.
-        mapped: How a device goes over its members, see `best_mapping`.
+        mapped: How it goes over the members; by default as `best_mapping` says.
 
     Raises:
         UserError: see `fit`; or every member diverged.
@@ -86,7 +86,7 @@ def fit_sweep(
     """
     if launch.parallel != "jit":
         raise UserError(f"{title}: a sweep is spread over devices by jit: leave --parallel out")
-    program = sweep_program(task_of, settings, seeds, schedule, steps, mapped)
+    program = sweep_program(task_of, settings, seeds, schedule, steps, mapped or best_mapping())
     state = run(
         program,
         _Joined(batches),
@@ -100,14 +100,15 @@ def fit_sweep(
     return Trained(state.params, np.asarray(state.step) >= 0)
 
 
-def best_mapping(convolutional: bool) -> Mapped:
+def best_mapping() -> Mapped:
     """Returns the faster way over the members of a device.
 
-    A convolution whose kernels differ between members becomes a grouped one, which XLA runs several
-    times slower on a CPU than one member after another. Dense layers become one batched product
-    everywhere, and accelerators run both at once best.
+    On a CPU it is one after another: a convolution whose kernels differ between members becomes a
+    grouped one, which XLA runs several times slower there, and the guard against bad updates
+    becomes a choice number by number, which is no way to update a large state in its place.
+    Accelerators run all members at once best.
     """
-    return "loop" if convolutional and jax.default_backend() == "cpu" else "vmap"
+    return "loop" if jax.default_backend() == "cpu" else "vmap"
 
 
 def sweep_program(
@@ -118,10 +119,14 @@ def sweep_program(
     steps: int,
     mapped: Mapped,
 ) -> Program:
-    """Returns the training of all members, each device with equally many of them."""
-    mesh = Mesh(np.array(jax.devices()[: used_devices(len(seeds))]), (AXIS,))
+    """Returns the training of all members.
+
+    By vmap each device has equally many of them. By loop the first device has all, and the state
+    that goes from step to step is a list of theirs, not stacked: each is updated in its place.
+    """
+    devices = used_devices(len(seeds)) if mapped == "vmap" else 1
+    mesh = Mesh(np.array(jax.devices()[:devices]), (AXIS,))
     by_member = NamedSharding(mesh, PartitionSpec(AXIS))
-    over = mapping(mapped)
 
     def parts(setting: Settings) -> tuple[Task, optax.GradientTransformation]:
         others = {name: value for name, value in setting.items() if name != "learning_rate"}
@@ -134,24 +139,29 @@ def sweep_program(
         one = make_train_step(*parts(setting), accumulate=schedule.accumulate)
         return one(state, batch, key)
 
+    def step_stack(state: TrainState, batch: Any, key: Key[Array, " members"]) -> Any:
+        return spread(jax.vmap(step_member))(everyone, state, batch, key)
+
+    def step_each(states: list[TrainState], batch: Any, key: Key[Array, " members"]) -> Any:
+        members = zip(unstack(everyone), states, unstack(batch), unstack(key), strict=True)
+        results = [step_member(*member) for member in members]
+        return [state for state, _ in results], stack([metrics for _, metrics in results])
+
     everyone = {name: jnp.asarray(values, jnp.float32) for name, values in settings.items()}
     keys = jax.vmap(jax.random.key)(np.asarray(seeds, np.uint32))
-    # By shard_map, so that a loop over members stays within a device.
+    # By shard_map, for there is nothing that one member's device need ask another's.
     spec = PartitionSpec(AXIS)
     spread = partial(jax.shard_map, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
-    step, init = spread(over(step_member)), spread(over(init_member))
     return Program(
         sharding=by_member,
-        init=lambda: init(everyone, keys),
+        init=lambda: spread(jax.vmap(init_member))(everyone, keys),
         key=jax.device_put(jax.vmap(lambda key: rng.stream(key, "train"))(keys), by_member),
-        put_state=lambda state: state,
-        get_state=lambda state: state,
+        put_state=unstack if mapped == "loop" else lambda state: state,
+        get_state=stack if mapped == "loop" else lambda state: state,
         put_batch=lambda batch: jax.device_put(dict(batch), by_member),
-        step=jax.jit(
-            lambda state, batch, key: step(everyone, state, batch, key),
-            donate_argnums=0,
-            out_shardings=by_member,
-        ),
+        step=jax.jit(step_each, donate_argnums=0)
+        if mapped == "loop"
+        else jax.jit(step_stack, donate_argnums=0, out_shardings=by_member),
     )
 
 
@@ -163,17 +173,18 @@ def mapping(mapped: Mapped) -> Callable[[Callable[..., Any]], Callable[..., Any]
     """
     if mapped == "vmap":
         return jax.vmap
+    return lambda function: lambda *stacked: stack([function(*one) for one in unstack(stacked)])
 
-    def loop(function: Callable[..., Any]) -> Callable[..., Any]:
-        def one_by_one(*stacked: Any) -> Any:
-            count = len(jax.tree.leaves(stacked)[0])
-            members = [jax.tree.map(itemgetter(place), stacked) for place in range(count)]
-            results = [function(*member) for member in members]
-            return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
 
-        return one_by_one
+def stack(members: Sequence[Any]) -> Any:
+    """Returns one tree, every leaf with a leading axis of members."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
 
-    return loop
+
+def unstack(stacked: Any) -> list[Any]:
+    """Returns the trees of which `stack` makes this one."""
+    count = len(jax.tree.leaves(stacked)[0])
+    return [jax.tree.map(itemgetter(place), stacked) for place in range(count)]
 
 
 def used_devices(members: int) -> int:
