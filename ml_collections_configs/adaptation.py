@@ -5,8 +5,7 @@
 
 demo     Phantoms of 64 pixels and seeded random kernels: a minute.
 kermany  The report's heads on the Guangzhou images, five seeds: after the features, which other
-         runs share, a quarter of an hour on two CPU cores for three styles, and five minutes for
-         the test images.
+         runs share, seven minutes on two CPU cores for three styles, and four for the test images.
 """
 
 from ml_collections import ConfigDict

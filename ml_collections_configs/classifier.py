@@ -6,7 +6,7 @@
 
 TASK is normal_vs_pneumonia or bacterial_vs_viral, TRAIN_ON is original or blurred. The first run of
 a blur setting computes the features of all images, about 15 minutes for 5,856 images on two CPU
-cores; after that a head takes one to three minutes. Expected scores:
+cores; after that a head takes half a minute. Expected scores:
 `experiments/results/kermany/results.json`.
 """
 

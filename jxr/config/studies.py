@@ -157,8 +157,8 @@ class AdaptationConfig:
     def __post_init__(self):
         check_seeds(self.seeds)
         check_scoring(self.tasks, 1.0, self.bootstrap_samples)
-        if self.styles < 2:
-            raise UserError(f"styles is {self.styles}: give 2 or more")
+        if not 2 <= self.styles <= 6:
+            raise UserError(f"styles is {self.styles}: give 2 to 6, which a chart can tell apart")
         if self.draws < 1:
             raise UserError(f"draws is {self.draws}: give 1 or more")
         for count in self.images:

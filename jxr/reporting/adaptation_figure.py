@@ -24,6 +24,7 @@ def adaptation_figure(results: Mapping[str, Any]) -> Figure:
     tasks, styles, ways = (
         list(dict.fromkeys(row[key] for row in rows)) for key in ("task", "met", "recipe")
     )
+    colours = (*COLOURS[len(ways) :], *COLOURS)  # of styles: others than of ways, if they suffice
     figure = new_figure(8.6, 3.2 * len(tasks) + 0.6)
     for line, task in zip(figure.subplots(len(tasks), 2, squeeze=False), tasks, strict=True):
         left, right = line
@@ -44,14 +45,14 @@ def adaptation_figure(results: Mapping[str, Any]) -> Figure:
             ]
             if not some:
                 continue
-            colour, counts = COLOURS[number], [row["images"] for row in some]
+            colour, counts = colours[number], [row["images"] for row in some]
             low, high = zip(*(row["accuracy_90"] for row in some), strict=True)
             right.fill_between(counts, low, high, color=colour, alpha=0.15, linewidth=0)
             right.plot(
                 counts, [row["accuracy"] for row in some], color=colour, marker=SHAPES[number],
                 linestyle=DASHES[number], markersize=4.5, label=style,
             )  # fmt: skip
-        right.set(title="by images without labels", xlabel="images without labels")
+        right.set(title="without labels, on all other images", xlabel="images calibrated by")
         if right.lines:
             right.legend(fontsize=8, frameon=False)
         for axes in line:
