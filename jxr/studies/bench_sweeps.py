@@ -92,7 +92,7 @@ def stacked_step(work: Models) -> Callable[[], Any]:
     seeds = list(range(len(work.singles)))
     stack = sweep_program(work.task_of, work.settings, seeds, work.schedule, STEPS, work.mapped)
     batches = stack.put_batch(work.arrays)
-    state = jax.jit(stack.init, out_shardings=stack.sharding)()
+    state = stack.put_state(jax.jit(stack.init, out_shardings=stack.sharding)())
 
     def step() -> Any:
         nonlocal state
