@@ -93,10 +93,11 @@ def stacked_step(work: Models) -> Callable[[], Any]:
     stack = sweep_program(work.task_of, work.settings, seeds, work.schedule, STEPS, work.mapped)
     batches = stack.put_batch(work.arrays)
     state = stack.put_state(jax.jit(stack.init, out_shardings=stack.sharding)())
+    update = stack.compile(state, batches, stack.key).call
 
     def step() -> Any:
         nonlocal state
-        state, metrics = stack.step(state, batches, stack.key)
+        state, metrics = update(state, batches, stack.key)
         return jax.block_until_ready(metrics)
 
     return step
@@ -134,11 +135,15 @@ def case(what: str, work: Models) -> Case:
         for place, one in enumerate(alone)
     ]
     states = [jax.jit(one.init, out_shardings=one.sharding)() for one in alone]
+    updates = [
+        one.compile(state, its, one.key).call
+        for one, state, its in zip(alone, states, apart, strict=True)
+    ]
 
     def peer() -> Any:
         measured = []
-        for place, (one, its) in enumerate(zip(alone, apart, strict=True)):
-            states[place], metrics = one.step(states[place], its, one.key)
+        for place, (update, one, its) in enumerate(zip(updates, alone, apart, strict=True)):
+            states[place], metrics = update(states[place], its, one.key)
             measured.append(metrics)
         return jax.block_until_ready(measured)
 

@@ -27,7 +27,7 @@ from jxr.files import training_lock
 from jxr.training.checkpoints import Checkpoints
 from jxr.training.launch import PLAIN, Launch
 from jxr.training.metrics import MetricsLog, NotFinite
-from jxr.training.observe import Trace, compile_step, memory_explained
+from jxr.training.observe import Trace, memory_explained
 from jxr.training.parallel import Program, data_parallel, on_first_device
 from jxr.training.processes import agreed
 from jxr.training.step import Task, TrainState
@@ -184,9 +184,7 @@ def run(
                 with metrics.waiting():
                     batch = program.put_batch(next(batches))
                 if update is None:
-                    update, seconds, flop = compile_step(
-                        program.step, state, batch, program.key, accumulate=schedule.accumulate
-                    )
+                    update, seconds, flop = program.compile(state, batch, program.key)
                     metrics.compiled(seconds, flop)
                 state, measured = update(state, batch, program.key)
                 metrics.add(measured)

@@ -6,6 +6,7 @@ keeps pmap for older code only. By jit, the devices may be those of several proc
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Key
 
 from jxr import rng
+from jxr.training.observe import Compiled, compile_step
 from jxr.training.step import Task, TrainState, init_state, make_train_step
 
 Parallel = Literal["jit", "pmap"]
@@ -28,21 +30,21 @@ class Program(NamedTuple):
         sharding: Of every array of a plain state: as it is made, saved and restored.
         init: The plain state at step 0; pure, to be jitted.
         key: Of everything random in a step.
-        put_state: plain state -> state as `step` takes it.
-        get_state: state as `step` returns it -> plain state.
-        put_batch: batch on the host, its size a multiple of the devices -> batch for `step`. Of
+        put_state: plain state -> state as the step takes it.
+        get_state: state as the step returns it -> plain state.
+        put_batch: batch on the host, its size a multiple of the devices -> batch for the step. Of
             several processes each gives its part.
-        step: Compiled when it is first called: (state, batch, key) -> (next state, metrics); the
-            state given is used up.
+        compile: (state, batch, key) or what has their shapes -> the step for such: (state, batch,
+            key) -> (next state, metrics); the state given is used up.
     """
 
     sharding: NamedSharding
     init: Callable[[], TrainState]
-    key: Key[Array, "*members"]
+    key: Any
     put_state: Callable[[TrainState], Any]
     get_state: Callable[[Any], TrainState]
     put_batch: Callable[[Mapping[str, np.ndarray]], Any]
-    step: Any
+    compile: Callable[[Any, Any, Any], Compiled]
 
 
 def data_parallel(
@@ -77,7 +79,11 @@ def data_parallel(
         put_state=lambda state: state,
         get_state=lambda state: state,
         put_batch=lambda batch: jax.make_array_from_process_local_data(by_example, dict(batch)),
-        step=jax.jit(step, donate_argnums=0, out_shardings=replicated),
+        compile=partial(
+            compile_step,
+            jax.jit(step, donate_argnums=0, out_shardings=replicated),
+            accumulate=accumulate,
+        ),
     )
 
 
@@ -110,7 +116,7 @@ def by_pmap(
             jax.tree.map(lambda leaf: leaf[0], state), replicated
         ),
         "put_batch": lambda batch: {name: shards(array) for name, array in batch.items()},
-        "step": step,
+        "compile": partial(compile_step, step, accumulate=accumulate),
     }
 
 

@@ -23,6 +23,7 @@ from jxr.config import ScheduleConfig
 from jxr.errors import UserError
 from jxr.training.launch import PLAIN, Launch
 from jxr.training.loop import Batches, make_optimizer, run
+from jxr.training.observe import Compiled, compile_step
 from jxr.training.parallel import Program
 from jxr.training.step import Params, Task, TrainState, init_state, make_train_step
 
@@ -121,12 +122,14 @@ def sweep_program(
 ) -> Program:
     """Returns the training of all members.
 
-    By vmap each device has equally many of them. By loop the first device has all, and the state
-    that goes from step to step is a list of theirs, not stacked: each is updated in its place.
+    By vmap each device has equally many of them. By loop the first device has all, and one compiled
+    step is called for each: state and batch are lists of theirs, not stacked, and each state is
+    updated in its place.
     """
     devices = used_devices(len(seeds)) if mapped == "vmap" else 1
     mesh = Mesh(np.array(jax.devices()[:devices]), (AXIS,))
     by_member = NamedSharding(mesh, PartitionSpec(AXIS))
+    replicated = NamedSharding(mesh, PartitionSpec())
 
     def parts(setting: Settings) -> tuple[Task, optax.GradientTransformation]:
         others = {name: value for name, value in setting.items() if name != "learning_rate"}
@@ -142,26 +145,49 @@ def sweep_program(
     def step_stack(state: TrainState, batch: Any, key: Key[Array, " members"]) -> Any:
         return spread(jax.vmap(step_member))(everyone, state, batch, key)
 
-    def step_each(states: list[TrainState], batch: Any, key: Key[Array, " members"]) -> Any:
-        members = zip(unstack(everyone), states, unstack(batch), unstack(key), strict=True)
-        results = [step_member(*member) for member in members]
-        return [state for state, _ in results], stack([metrics for _, metrics in results])
+    def compile_each(states: Any, batches: Any, keys: Any) -> Compiled:
+        each = unstack(everyone)
+        step = jax.jit(step_member, donate_argnums=1, out_shardings=replicated)
+        one = compile_step(
+            step, each[0], states[0], batches[0], keys[0], accumulate=schedule.accumulate
+        )
+
+        def step_each(states: list[Any], batches: list[Any], keys: list[Any]) -> Any:
+            members = zip(each, states, batches, keys, strict=True)
+            results = [one.call(*member) for member in members]
+            return [state for state, _ in results], stack([metrics for _, metrics in results])
+
+        return Compiled(step_each, one.seconds, one.flop and one.flop * len(seeds))
 
     everyone = {name: jnp.asarray(values, jnp.float32) for name, values in settings.items()}
     keys = jax.vmap(jax.random.key)(np.asarray(seeds, np.uint32))
     # By shard_map, for there is nothing that one member's device need ask another's.
     spec = PartitionSpec(AXIS)
     spread = partial(jax.shard_map, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+    train_keys = jax.vmap(lambda key: rng.stream(key, "train"))(keys)
+    init = lambda: spread(jax.vmap(init_member))(everyone, keys)  # noqa: E731
+    if mapped == "loop":
+        return Program(
+            sharding=by_member,
+            init=init,
+            key=jax.device_put(unstack(train_keys), replicated),
+            put_state=lambda state: jax.device_put(unstack(state), replicated),
+            get_state=stack,
+            put_batch=lambda batch: jax.device_put(unstack(dict(batch)), replicated),
+            compile=compile_each,
+        )
     return Program(
         sharding=by_member,
-        init=lambda: spread(jax.vmap(init_member))(everyone, keys),
-        key=jax.device_put(jax.vmap(lambda key: rng.stream(key, "train"))(keys), by_member),
-        put_state=unstack if mapped == "loop" else lambda state: state,
-        get_state=stack if mapped == "loop" else lambda state: state,
+        init=init,
+        key=jax.device_put(train_keys, by_member),
+        put_state=lambda state: state,
+        get_state=lambda state: state,
         put_batch=lambda batch: jax.device_put(dict(batch), by_member),
-        step=jax.jit(step_each, donate_argnums=0)
-        if mapped == "loop"
-        else jax.jit(step_stack, donate_argnums=0, out_shardings=by_member),
+        compile=partial(
+            compile_step,
+            jax.jit(step_stack, donate_argnums=0, out_shardings=by_member),
+            accumulate=schedule.accumulate,
+        ),
     )
 
 

@@ -42,7 +42,7 @@ for case in CASES:
         np.savez(folder / f"{case}-{parallel}.npz", *map(np.asarray, jax.tree.leaves(params)))
 program = data_parallel(CASES["restorer"][0], optax.adam(1e-2), 0, "jit", accumulate=2)
 state = jax.jit(program.init, out_shardings=program.sharding)()
-step = program.step.lower(state, program.put_batch(IMAGES), program.key).compile()
+step = program.compile(state, program.put_batch(IMAGES), program.key).call
 (folder / "step.txt").write_text(step.as_text())
 try:
     train("classifier", folder / "refused", batch_size=8, accumulate=8)
@@ -56,7 +56,7 @@ def compiled(task, parallel="jit", accumulate=1):
     program = data_parallel(task, optax.adam(1e-2), 0, parallel, accumulate)
     state = program.put_state(jax.jit(program.init, out_shardings=program.sharding)())
     arguments = state, program.put_batch(IMAGES), program.key
-    return program.step.lower(*arguments).compile(), arguments
+    return program.compile(*arguments).call, arguments
 
 
 def assert_close(left, right):
@@ -178,7 +178,7 @@ def test_activations_computed_again_save_memory_when_compiled():
         data_parallel(task, optax.adam(1e-2), 0, "jit") for task in unet_tasks(width=8, depth=3)
     ]
     plain, again = (
-        program.step.lower(jax.eval_shape(program.init), images, program.key).compile()
+        program.compile(jax.eval_shape(program.init), images, program.key).call
         for program in programs
     )
     sizes = [step.memory_analysis().temp_size_in_bytes for step in (plain, again)]

@@ -6,6 +6,7 @@ from functools import partial
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from jxr.config import BlurConfig, HeadConfig, ScheduleConfig, UNetConfig
@@ -13,6 +14,7 @@ from jxr.data import batches
 from jxr.errors import UserError
 from jxr.training.launch import Launch
 from jxr.training.loop import fit
+from jxr.training.step import make_train_step
 from jxr.training.stopping import Stopped
 from jxr.training.sweep import best_mapping, fit_sweep, sweep_program, used_devices
 from jxr.training.tasks import classifier_task, restorer_task
@@ -155,25 +157,30 @@ def test_members_are_spread_evenly_over_as_many_devices_as_can_be(monkeypatch):
     assert [used_devices(members) for members in (1, 2, 6, 8, 12, 11)] == [1, 2, 6, 8, 6, 1]
 
 
-def test_looped_members_are_updated_in_their_places():
-    """Beside the donated states, a step holds a gradient of each and no copy of a state."""
-    width, members = 4096, 3
+def test_looped_members_share_one_program_and_give_their_memory_back():
+    width, members = 64, 3
     program = sweep_program(
-        lambda _: classifier_task(HeadConfig(), in_features=width),
+        lambda _: classifier_task(HEAD, in_features=width),
         {"learning_rate": np.full(members, 1e-3, np.float32)},
         seeds=range(members),
         schedule=ScheduleConfig(),
         steps=1,
         mapped="loop",
     )
-    state = jax.eval_shape(lambda: program.put_state(program.init()))
-    batch = {
-        "features": jax.ShapeDtypeStruct((members, 8, width), np.float32),
-        "label": jax.ShapeDtypeStruct((members, 8), np.int32),
-        "example_id": jax.ShapeDtypeStruct((members, 8), np.int32),
-    }
-    memory = program.step.lower(state, batch, program.key).compile().memory_analysis()
-    assert memory.temp_size_in_bytes < 1.5 * members * 4 * width * 256
+    batch = program.put_batch(
+        {
+            "features": np.ones((members, 8, width), np.float32),
+            "label": np.ones((members, 8), np.int32),
+            "example_id": np.zeros((members, 8), np.int32),
+        }
+    )
+    states = program.put_state(program.init())
+    step = program.compile(states, batch, program.key)
+    alone = jax.jit(make_train_step(classifier_task(HEAD, width), optax.adam(1e-3)))
+    one = alone.lower(states[0], batch[0], program.key[0]).compile()
+    assert step.flop == pytest.approx(members * one.cost_analysis()["flops"], rel=0.01)
+    step.call(states, batch, program.key)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(states))
 
 
 def test_members_are_looped_over_on_a_cpu(monkeypatch):
