@@ -8,7 +8,6 @@ left out. On a GPU it is the same command.
 """
 
 import os
-from pathlib import Path
 
 from absl import flags
 
@@ -33,7 +32,7 @@ def main() -> None:
     from jxr.reporting.tables import to_markdown
     from jxr.studies.bench import run_bench
 
-    output = Path(OUTPUT.value).expanduser()
+    output = cli.measured_output(OUTPUT, SCALE)
     rows = run_bench(WHAT.value, output, repeats=REPEATS.value, scale=SCALE.value)
     print(to_markdown(bench_table(rows)))
     print(f"rows: {output}")

@@ -138,6 +138,16 @@ def folders() -> tuple[Path, Path]:
     return Path(WORKDIR.value).expanduser(), Path(CACHE.value).expanduser()
 
 
+def measured_output(output: flags.FlagHolder, scale: flags.FlagHolder) -> Path:
+    """Returns where measurements go: what is measured on a tiny scale, where the flag says only."""
+    if scale.value != "full" and flags.FLAGS[output.name].using_default_value:
+        raise UserError(
+            f"--scale={scale.value} is to try the command: give --output, so that what was"
+            " measured stays as it is"
+        )
+    return Path(output.value).expanduser()
+
+
 def keep_compiled() -> None:
     """Has JAX keep what it compiles in the user's cache folder, unless its variables say otherwise.
 

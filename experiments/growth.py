@@ -5,8 +5,6 @@ python -m experiments.growth [--output=DIR] [--sizes=224,512,1024,2048,4096] [--
 Each row is measured in a process of its own. Writes growth.json and growth.png.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from experiments import cli
@@ -30,7 +28,7 @@ def main() -> None:
 
     sizes = whole_numbers("sizes", SIZES.value, at_least=128)
     members = whole_numbers("members", MEMBERS.value, at_least=1)
-    output = Path(OUTPUT.value).expanduser()
+    output = cli.measured_output(OUTPUT, SCALE)
     results = growth(
         sizes, members, output / "growth.json", repeats=REPEATS.value, scale=SCALE.value
     )
@@ -45,8 +43,10 @@ def whole_numbers(name: str, texts: list[str], *, at_least: int) -> tuple[int, .
     from jxr.errors import UserError
 
     numbers = tuple(int(text) for text in texts if text.strip().isdecimal())
-    if not texts or len(numbers) < len(texts) or min(numbers) < at_least:
-        raise UserError(f"--{name} takes whole numbers from {at_least} on, separated by commas")
+    if not texts or len(set(numbers)) < len(texts) or min(numbers) < at_least:
+        raise UserError(
+            f"--{name} takes whole numbers from {at_least} on, each once, separated by commas"
+        )
     return numbers
 
 

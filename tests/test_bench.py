@@ -151,6 +151,8 @@ def test_mistakes_are_one_line(tmp_path):
             read_rows(path)
     assert str(path) in the_error(call("--what=blur", f"--output={path}", "--scale=tiny"))
     assert path.read_text() == text
+    assert "cannot write here" in the_error(call(f"--output={path / 'below.json'}"))
+    assert "--scale=tiny is to try the command: give --output" in the_error(call("--scale=tiny"))
     assert "workdir" in the_error(call(f"--workdir={tmp_path}"))
 
 

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from jxr.config import AdaptationConfig
+from jxr.errors import UserError
 from jxr.studies.runs import evaluate, train_classifier, train_restorer
+from jxr.studies.workdir import claim
 from ml_collections_configs import classifier, reproduce, restorer
 from tests.tiny import tiny
 
@@ -218,6 +221,24 @@ def test_stray_argument(tmp_path):
 
 def test_evaluate_without_a_run(tmp_path):
     assert "train first" in the_error(call("evaluate", f"--workdir={tmp_path}"))
+
+
+def test_evaluate_scores_finished_single_runs_only(tiny_images, tmp_path):
+    for run, train, kind in (
+        (classifier.RUNS["normal_vs_pneumonia-original"], train_classifier, "head"),
+        (restorer.RUNS["cpu"], train_restorer, "unet"),
+    ):
+        folder = tmp_path / kind
+        train(tiny(run, tiny_images), folder, tmp_path / "cache")
+        config = json.loads((folder / "config.json").read_text())
+        config[kind]["schedule"]["epochs"] = 3  # as a run that was stopped
+        (folder / "config.json").write_text(json.dumps(config))
+        with pytest.raises(UserError, match=rf"step \d+ of \d+: run experiments.{train.__name__}"):
+            evaluate(folder, tmp_path / "cache", "test")
+        assert not (folder / "test.json").exists()
+    claim(tmp_path / "study", AdaptationConfig())
+    with pytest.raises(UserError, match="no single run: a study's scores are"):
+        evaluate(tmp_path / "study", tmp_path / "cache", "test")
 
 
 def test_truncated_image_is_named_and_earlier_results_stay(tiny_images, tmp_path):

@@ -32,7 +32,7 @@ def load_images(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> Float32[np.ndarray, "n size size 1"]:
-    """Decodes and resizes images in threads.
+    """Decodes and resizes images in threads; DICOM files are decoded one at a time.
 
     Args:
         images: the set; its order is that of the result.

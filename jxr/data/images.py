@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from jxr.data.dicom import decode_dicom, is_dicom
 from jxr.data.radiograph import read_content
@@ -51,6 +52,7 @@ def decode_image(content: bytes, name: str) -> Float32[np.ndarray, "height width
         with Image.open(io.BytesIO(content)) as image:
             if image.mode == "F":
                 raise UserError(f"{name}: floating-point pixels; save it with 8 or 16 bits")
+            check_tiff_bits(image, name)
             sixteen_bit = image.mode.startswith("I")
             pixels = np.asarray(image if sixteen_bit else image.convert("L"))
             if image.mode == "I;16" and image.format == "TIFF" and white_is_zero(image):
@@ -70,6 +72,17 @@ def decode_image(content: bytes, name: str) -> Float32[np.ndarray, "height width
         raise UserError(f"{name}: 32-bit pixels beyond 65535; save it with 8 or 16 bits")
     full_scale = np.float32(65_535 if sixteen_bit else 255)
     return (pixels.astype(np.float32) / full_scale)[..., None]
+
+
+def check_tiff_bits(image: Image.Image, name: str) -> None:
+    """Raises UserError for a TIFF file whose values Pillow gives, but not on what scale."""
+    if not isinstance(image, TiffImageFile):
+        return
+    bits = max(np.atleast_1d(image.tag_v2.get(258, 1)))
+    signed = 2 in np.atleast_1d(image.tag_v2.get(339, 1))
+    if 8 < bits < 16 or (bits == 16 and signed):
+        kind = "signed 16-bit pixels" if bits == 16 else f"{bits} bits a pixel"
+        raise UserError(f"{name}: {kind}; save it with 8 or 16 bits, unsigned")
 
 
 def resize(

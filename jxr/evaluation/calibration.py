@@ -100,7 +100,7 @@ def fit_scaling(
     check(labels, log_odds)
     # In standard units, so that the optimiser meets the same problem whatever the scale.
     centre, scale = log_odds.astype(np.float64).mean(), log_odds.astype(np.float64).std()
-    if not scale:
+    if not np.ptp(log_odds):
         raise ValueError("the log-odds are all the same: nothing to calibrate")
     standard = ((log_odds - centre) / scale)[:, None]
     shares = np.ones(len(labels)) if weights is None else weights / weights.mean()
@@ -141,7 +141,7 @@ def fit_unlabelled(log_odds: Float[np.ndarray, " n"]) -> Scaling:
     if len(values) < FEWEST or not np.isfinite(values).all():
         raise ValueError(f"{len(values)} log-odds: two groups need {FEWEST} finite ones or more")
     centre, scale = values.mean(), values.std()
-    if not scale:
+    if not np.ptp(values):
         raise ValueError("the log-odds are all the same: no two groups are to be seen")
     # A small tolerance: from the equal halves of uneven groups, the first steps gain little.
     model = GaussianMixture(2, covariance_type="tied", tol=1e-7, max_iter=10_000, random_state=0)

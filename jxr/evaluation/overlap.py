@@ -30,14 +30,27 @@ def overlap_weights(
     Args:
         labels: 0 or 1.
         nuisance: what shall tell nothing.
-        groups: of images that belong together, such as a patient's; at least five.
+        groups: of images that belong together, such as a patient's.
+
+    Raises:
+        ValueError: see `check_folds`.
     """
+    check_folds(labels, groups)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=10_000))
     propensity = cross_val_predict(
         model, nuisance, labels, groups=groups, cv=GroupKFold(FOLDS), method="predict_proba"
     )[:, 1]
     weights = np.where(labels == 1, 1 - propensity, propensity)
     return equal_classes(labels, weights)
+
+
+def check_folds(labels: Integer[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"]) -> None:
+    """Raises ValueError if there are less than five groups, or four fifths of them lack a class."""
+    if len(np.unique(groups)) < FOLDS:
+        raise ValueError(f"images are of {len(np.unique(groups))} patients: {FOLDS} are needed")
+    for known, _ in GroupKFold(FOLDS).split(labels, groups=groups):
+        if len(np.unique(labels[known])) < 2:
+            raise ValueError("images of one class are of too few patients")
 
 
 def equal_classes(

@@ -8,6 +8,7 @@ from typing import Any
 from absl import logging
 
 from jxr.errors import UserError
+from jxr.files import written
 from jxr.studies import bench_input, bench_networks, bench_optics, bench_restoration, bench_sweeps
 from jxr.studies.timing import KEY, Case, measure, merged
 from jxr.studies.workdir import write_json
@@ -53,7 +54,10 @@ def run_bench(
     """
     if unknown := sorted(set(wanted) - set(CASES)):
         raise UserError(f"--what={unknown[0]} is unknown: give some of {', '.join(CASES)}")
-    read_rows(output)  # a file that cannot be merged into is reported before hours of work
+    # What cannot be written or merged into is reported before hours of work.
+    with written(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    read_rows(output)
     new: list[dict[str, Any]] = []
     missing = set()
     for name in wanted or CASES:

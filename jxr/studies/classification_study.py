@@ -16,11 +16,12 @@ from jaxtyping import Float64, Int
 from jxr.config import ClassificationConfig
 from jxr.errors import UserError
 from jxr.evaluation import Scaling, fit_scaling
-from jxr.evaluation.overlap import overlap_weights
+from jxr.evaluation.overlap import check_folds, overlap_weights
 from jxr.models import load_restorer
+from jxr.studies.binary_tasks import Examples
 from jxr.studies.classification_tables import TABLES, Answered, Cell
 from jxr.studies.controls import borders, one_sharpness, sharpness
-from jxr.studies.dataset import load_dataset
+from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import load_backbone
 from jxr.studies.recipes import KINDS, RECIPES, TRAIN_ON, Inputs
 from jxr.studies.restorers import check_blur, check_reflect, in_batches
@@ -59,6 +60,13 @@ def classification_study(
     inputs = Inputs(config, dataset, backbone, workdir, cache)
     for one in ("train", "validation", "test"):
         inputs.examples(one)  # a class without images is said before the work, not after
+    for name, chosen in zip(inputs.tasks, inputs.examples("validation"), strict=True):
+        try:
+            check_folds(chosen.labels, patients_of(dataset, chosen))
+        except ValueError as error:
+            raise UserError(
+                f"{name}: validation {error}: raise data.validation_fraction"
+            ) from error
     fingerprints = {
         "data": dataset.fingerprint,
         "weights": backbone.fingerprint,
@@ -113,6 +121,11 @@ def predicted(inputs: Inputs, part: str) -> dict[Cell, np.ndarray]:
     return said
 
 
+def patients_of(dataset: Dataset, chosen: Examples) -> np.ndarray:
+    """Returns the patient of each of the examples."""
+    return np.array([dataset.records[row].patient for row in chosen.rows])
+
+
 def answers_to(
     inputs: Inputs,
     number: int,
@@ -133,8 +146,7 @@ def answers_to(
     places = np.searchsorted(rows, chosen.rows)
     images = inputs.dataset.images[chosen.rows]
     style = in_batches(lambda batch: np.hstack([borders(batch), sharpness(batch)]), images)
-    patients = np.array([inputs.dataset.records[row].patient for row in chosen.rows])
-    weights = overlap_weights(chosen.labels, style, patients)
+    weights = overlap_weights(chosen.labels, style, patients_of(inputs.dataset, chosen))
     scored = inputs.examples(part)[number]
     among = np.searchsorted(np.sort(inputs.dataset.part(part)), scored.rows)
     scalings, notes = {}, []

@@ -31,7 +31,8 @@ class Dataset:
     Attributes:
         records: Sorted by path.
         images: float32 in [0, 1], one channel; a read-only memory map.
-        train, validation, test: Rows; no patient of train is in validation.
+        train, validation, test: Rows; no patient of train is in validation, unless the source
+            splits so (`notes` says it then).
         fingerprint: SHA-256 of what the images are.
         notes: What whoever reads results of these images should know.
     """

@@ -203,7 +203,7 @@ def what_is_known(image: Radiograph, name: str, wanted: Deblurring) -> Told:
 
 def exposure_profile(exposure: Exposure, image: Radiograph, name: str) -> Float[Array, " size"]:
     """Returns the blur of a Gaussian focal spot on the central ray, integrated over pixels."""
-    pitch = exposure.pixel_pitch_mm or image.pitch_mm
+    pitch = image.pitch_mm if exposure.pixel_pitch_mm is None else exposure.pixel_pitch_mm
     if pitch is None:
         raise UserError(f"{name}: the file does not say its pixel pitch: give --pixel_pitch_mm")
     try:

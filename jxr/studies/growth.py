@@ -33,13 +33,14 @@ SIGMA, RADIUS, NOISE = 2.0, 8, 0.01
 def growth(
     sizes: tuple[int, ...], members: tuple[int, ...], output: Path, *, repeats: int, scale: str
 ) -> dict[str, Any]:
-    """Measures everything, each row in a fresh process, and writes the file after each.
+    """Measures everything, each row in a fresh process, and writes the file when all are there.
 
     Args:
         sizes: of square float32 images of one channel, in pixels along an axis.
         members: how many models train in one sweep.
-        output: the JSON file; it is begun anew.
-        repeats: samples of each row, of many calls where they are short; the median counts.
+        output: the JSON file; rows so far are in `unfinished-NAME` beside it until all are there.
+        repeats: samples of each row; of many calls where they are short, but for shift-variant
+            blur; the median counts.
         scale: of the models of the sweeps, see `bench_sweeps`: full or tiny.
 
     Returns:
@@ -48,6 +49,7 @@ def growth(
         `sweeps`: rows of `work`, `members`, `seconds` of a training step of all, `peak_mb` (with
         the models and their data), `load`; `exponents`: see there; and where it was measured.
     """
+    unfinished = output.with_name(f"unfinished-{output.name}")
     results: dict[str, Any] = {
         "device": jax.devices()[0].device_kind,
         "threads": cores(),
@@ -57,11 +59,13 @@ def growth(
         "sweeps": [],
     }
 
+    write_json(unfinished, results)  # a folder that takes no file is said before the work
+
     def add(table: str, row: dict[str, Any]) -> None:
         logging.info("%s", ", ".join(f"{name} {value}" for name, value in row.items()))
         results[table].append(row)
         results["exponents"] = exponents(results["images"], results["sweeps"])
-        write_json(output, results)
+        write_json(unfinished, results)
 
     for work in IMAGE_WORK:
         for size in sizes:
@@ -69,6 +73,7 @@ def growth(
     for models in SWEEP_WORK:
         for count in members:
             add("sweeps", in_fresh_process(sweep_row, models, count, repeats, scale))
+    unfinished.replace(output)
     return results
 
 

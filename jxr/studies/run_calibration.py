@@ -19,7 +19,6 @@ from scipy.special import log_expit
 from jxr.config import ClassifierRun, ReproduceConfig
 from jxr.errors import UserError
 from jxr.evaluation import fit_scaling
-from jxr.files import written
 from jxr.models import named_leaves
 from jxr.provenance import provenance
 from jxr.studies.binary_tasks import binary_task, examples
@@ -28,8 +27,7 @@ from jxr.studies.classifiers import load_head, predict
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import Backbone, dataset_features
 from jxr.studies.reproduce import binary_tasks
-from jxr.studies.workdir import claim, write_json
-from jxr.training.checkpoints import latest_step
+from jxr.studies.workdir import check_finished, claim, write_json
 
 FILE = "calibration.json"
 
@@ -123,7 +121,8 @@ def calibrate(
         names = [task.name for task in binary_tasks(config, dataset)]
     else:
         names = [config.task]
-        check_finished(workdir, config, dataset)
+        chosen = examples(binary_task(config.task, dataset.records), dataset.records, dataset.train)
+        check_finished(workdir, config.head.schedule.steps(len(chosen.rows)), "train_classifier")
     features = dataset_features(
         backbone, dataset, cache, resize=config.data.resize, blur=None, seed=0
     )
@@ -132,21 +131,8 @@ def calibrate(
         "tasks": [fitted(workdir, config, name, dataset, features) for name in names],
         "provenance": provenance(config, **fingerprints),
     }
-    with written(workdir / FILE):
-        write_json(workdir / FILE, kept)
+    write_json(workdir / FILE, kept)
     return kept
-
-
-def check_finished(workdir: Path, config: ClassifierRun, dataset: Dataset) -> None:
-    """Raises UserError if the run was stopped before its last step."""
-    task = binary_task(config.task, dataset.records)
-    steps = config.head.schedule.steps(len(examples(task, dataset.records, dataset.train).rows))
-    step = latest_step(workdir / "checkpoints")
-    if step != steps:
-        raise UserError(
-            f"{workdir}: trained to step {step} of {steps}: run experiments.train_classifier again"
-            " to go on"
-        )
 
 
 def fitted(

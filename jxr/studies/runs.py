@@ -31,7 +31,7 @@ from jxr.studies.restorers import (
     unet_recipe,
     wiener_restorer,
 )
-from jxr.studies.workdir import claim, read_run, write_json
+from jxr.studies.workdir import check_finished, claim, read_run, write_json
 from jxr.training.launch import PLAIN, Launch
 
 
@@ -94,7 +94,8 @@ def evaluate(workdir: Path, cache: Path, part: str) -> dict[str, Any]:
         Rows as in results.json, which is written to `workdir/PART.json`.
 
     Raises:
-        UserError: there is no run, or its images or weights cannot be used or are others.
+        UserError: there is no run, it is not finished, or its images or weights cannot be used or
+            are others.
     """
     values = read_run(workdir)
     values.pop("fingerprints")
@@ -103,14 +104,14 @@ def evaluate(workdir: Path, cache: Path, part: str) -> dict[str, Any]:
             f"{workdir} holds a restorer for all blurs: export it by experiments.export_restorer"
             " and score it by experiments.restorer"
         )
-    if "sigmas" in values:
-        raise UserError(f"{workdir} holds the whole report: its scores are in results.json")
-    if "head" in values:
+    if "task" in values:
         head_run = from_config_dict(ClassifierRun, completed(ClassifierRun, values))
         results = evaluate_classifier(head_run, workdir, cache, part)
-    else:
+    elif "unet" in values and "sigmas" not in values:
         unet_run = from_config_dict(RestorerRun, completed(RestorerRun, values))
         results = evaluate_restorer(unet_run, workdir, cache, part)
+    else:
+        raise UserError(f"{workdir} holds no single run: a study's scores are in its results.json")
     write_json(workdir / f"{part}.json", results)
     return results
 
@@ -122,7 +123,10 @@ def evaluate_classifier(
     dataset = load_dataset(run.data, cache)
     backbone = load_backbone(run.weights)
     claim(workdir, run, data=dataset.fingerprint, weights=backbone.fingerprint)
-    chosen = examples(binary_task(run.task, dataset.records), dataset.records, dataset.part(part))
+    task = binary_task(run.task, dataset.records)
+    learnt = examples(task, dataset.records, dataset.train)
+    check_finished(workdir, run.head.schedule.steps(len(learnt.rows)), "train_classifier")
+    chosen = examples(task, dataset.records, dataset.part(part))
     classification, curves = [], []
     for test_on in ("original", "blurred"):
         features = run_features(run, test_on, dataset, backbone, cache)
@@ -154,6 +158,7 @@ def evaluate_restorer(run: RestorerRun, workdir: Path, cache: Path, part: str) -
     """Scores one U-Net beside the Wiener filter and the blurred images themselves."""
     dataset = load_dataset(run.data, cache)
     claim(workdir, run, data=dataset.fingerprint)
+    check_finished(workdir, run.unet.schedule.steps(len(dataset.train)), "train_restorer")
     rows = dataset.part(part)
     originals = np.asarray(dataset.images[rows])
     blurred = degraded_images(originals, rows, run.blur, run.seed)

@@ -15,8 +15,9 @@ from absl import logging
 
 from jxr.config_dict import completed
 from jxr.errors import UserError
-from jxr.files import training_lock, write_whole
+from jxr.files import training_lock, write_whole, written
 from jxr.provenance import git_commit, provenance
+from jxr.training.checkpoints import latest_step
 from jxr.training.processes import first_process_first
 
 # Ends of the keys that may change between calls of a run: where things lie, how memory is saved.
@@ -28,15 +29,36 @@ FILES = {"validation": "validation.json", "test": "results.json"}
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Writes JSON so that a crash leaves either the old file or the new one."""
-    write_whole(path, (json.dumps(values, indent=1, allow_nan=False) + "\n").encode())
+    """Writes JSON so that a crash leaves either the old file or the new one.
+
+    Raises:
+        UserError: it cannot be written here.
+    """
+    content = (json.dumps(values, indent=1, allow_nan=False) + "\n").encode()
+    with written(path):
+        write_whole(path, content)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes an .npz file so that a crash leaves either the old file or the new one."""
+    """Writes an .npz file so that a crash leaves either the old file or the new one.
+
+    Raises:
+        UserError: it cannot be written here.
+    """
     unfinished = path.with_name(f"unfinished-{path.name}")
-    np.savez(unfinished, **dict(arrays))  # type: ignore[arg-type]
-    os.replace(unfinished, path)
+    with written(path):
+        np.savez(unfinished, **dict(arrays))  # type: ignore[arg-type]
+        os.replace(unfinished, path)
+
+
+def check_finished(workdir: Path, steps: int, command: str) -> None:
+    """Raises UserError if the single run there, of so many steps, was stopped before the last."""
+    step = latest_step(workdir / "checkpoints")
+    if step is not None and step != steps:
+        raise UserError(
+            f"{workdir}: trained to step {step} of {steps}: run experiments.{command} again to go"
+            " on"
+        )
 
 
 @first_process_first()

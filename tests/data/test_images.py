@@ -86,6 +86,22 @@ def test_wide_integers_and_floats_are_refused(tmp_path):
         read_image(floats)
 
 
+def test_tiff_values_of_an_unknown_scale_are_refused(tmp_path):
+    """Pillow reads both as numbers of 16 bits, of which they use a part."""
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "signed.tif", np.zeros((4, 4), np.int16))
+    with pytest.raises(UserError, match=r"signed\.tif: signed 16-bit pixels; save it with 8 or 16"):
+        read_image(tmp_path / "signed.tif")
+    # Two pixels of 12 bits make three bytes; Pillow writes none, so the tag of a file is changed.
+    tifffile.imwrite(tmp_path / "twelve.tif", np.full((4, 4), 0x0FFF, np.uint16))
+    content = (tmp_path / "twelve.tif").read_bytes()
+    entry = np.array([258, 3], "<u2").tobytes() + np.array([1, 16], "<u4").tobytes()
+    assert content.count(entry) == 1
+    (tmp_path / "twelve.tif").write_bytes(content.replace(entry, entry[:8] + b"\x0c\0\0\0"))
+    with pytest.raises(UserError, match=r"twelve\.tif: 12 bits a pixel; save it with 8 or 16"):
+        read_image(tmp_path / "twelve.tif")
+
+
 @pytest.mark.parametrize("name", ["a.jpeg", "a.png"])
 def test_truncated_files_are_named(tmp_path, name):
     path = tmp_path / name

@@ -40,6 +40,15 @@ def test_a_shortcut_is_worth_nothing_and_a_finding_as_much_as_before(shortcut):
     )
 
 
+def test_too_few_groups_are_refused(shortcut):
+    labels, nuisance, _, groups = shortcut
+    with pytest.raises(ValueError, match="are of 4 patients: 5 are needed"):
+        overlap_weights(labels, nuisance, groups % 4)
+    groups = np.where(labels == 1, 0, groups)
+    with pytest.raises(ValueError, match="one class are of too few patients"):
+        overlap_weights(labels, nuisance, groups)
+
+
 def test_equal_classes():
     np.testing.assert_allclose(equal_classes(np.array([0, 0, 1])), [0.25, 0.25, 0.5])
     np.testing.assert_allclose(

@@ -10,7 +10,8 @@ from jxr.config import AdaptationConfig, DataConfig
 from jxr.config_dict import from_config_dict
 from jxr.errors import UserError
 from jxr.reporting.adaptation_figure import write_adaptation
-from jxr.studies.adaptation import adaptation_study, held_out_styles, scored
+from jxr.studies.adaptation import adaptation_study, held_out_styles
+from jxr.studies.adaptation_scores import few_images, scored
 from jxr.studies.dataset import load_dataset
 from ml_collections_configs.adaptation import RUNS, get_config
 from tests.test_experiments import call, the_error
@@ -137,6 +138,15 @@ def test_a_threshold_that_moved_is_found():
     assert all(test["c"] > 200 > test["b"] for test in comparison["mcnemar"])
     assert [row["images"] for row in rows["few_images"]] == [30, 300]  # 500: fewer would be scored
     assert all(row["accuracy"] > 0.95 for row in rows["few_images"])
+
+
+def test_some_images_may_hold_all_of_a_rare_class():
+    """Of 40 draws of 25 of 60 some have the only image of its class, and leave one class."""
+    config = AdaptationConfig(seeds=(0, 1), images=(25,), draws=20)
+    labels = (np.arange(60) == 0).astype(np.int32)
+    said = np.where(labels == 1, 9.0, -9.0)[None].repeat(2, axis=0)
+    (row,) = few_images(config, said, labels, {"task": "t", "met": "m"})
+    assert row["accuracy"] == 1
 
 
 def test_one_group_is_left_as_trained():

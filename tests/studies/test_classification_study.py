@@ -8,7 +8,13 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from jxr.config import ClassificationConfig, FineTuningConfig, HeadConfig
+from jxr.config import (
+    ClassificationConfig,
+    DataConfig,
+    FineTuningConfig,
+    HeadConfig,
+    PhantomConfig,
+)
 from jxr.config_dict import from_config_dict
 from jxr.data.augmentation import random_view
 from jxr.errors import UserError
@@ -273,6 +279,11 @@ def test_mistakes_are_one_line(finished, tiny_images, tmp_path):
     large = dataclasses.replace(config, tuned=dataclasses.replace(config.tuned, size=96))
     with pytest.raises(UserError, match=r"tuned\.size 96 is more than data\.size 64"):
         classification_study(large, tmp_path / "run", tmp_path / "cache", "test")
+    phantoms = PhantomConfig(train=40, test=24)
+    data = DataConfig("phantoms", size=64, phantoms=phantoms, validation_fraction=0.1)
+    few = dataclasses.replace(config, data=data)
+    with pytest.raises(UserError, match=r"vs_.*: validation images .* raise data\.validation"):
+        classification_study(few, tmp_path / "run", tmp_path / "cache", "test")
     for wrong in ({"seeds": ()}, {"tasks": ("a", "a")}, {"caliper": 0.0}, {"bootstrap_samples": 1}):
         with pytest.raises(UserError, match=next(iter(wrong))):
             ClassificationConfig(**wrong)

@@ -134,6 +134,9 @@ def test_an_impossible_exposure_is_named(blurred):
     exposure = Exposure(1.2, 600.0, 1000.0, pixel_pitch_mm=0.2)
     with pytest.raises(UserError, match="the exposure is impossible: source_detector_mm"):
         what_is_known(blurred, "image", Deblurring(exposure=exposure))
+    exposure = Exposure(1.2, 1000.0, 600.0, pixel_pitch_mm=0.0)
+    with pytest.raises(UserError, match="the exposure is impossible: pixel_pitch_mm"):
+        what_is_known(radiograph(blurred.pixels, pitch=0.2), "image", Deblurring(exposure=exposure))
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,16 @@ def test_the_command_measures_in_fresh_processes_and_draws(tmp_path):
         (work, 2) for work in SWEEP_WORK
     ]
     assert (tmp_path / "growth.png").stat().st_size > 10_000
-    line = the_error(call("growth", f"--output={tmp_path}", "--sizes=big"))
-    assert "--sizes takes whole numbers from 128 on" in line
+    assert not (tmp_path / "unfinished-growth.json").exists()
+
+
+def test_mistakes_are_one_line(tmp_path):
+    for sizes in ("big", "64", "", "224,224"):
+        line = the_error(call("growth", f"--output={tmp_path}", f"--sizes={sizes}"))
+        assert "--sizes takes whole numbers from 128 on, each once" in line
+    assert "--scale=tiny is to try the command" in the_error(call("growth", "--scale=tiny"))
+    (tmp_path / "file").touch()
+    assert "cannot write here" in the_error(call("growth", f"--output={tmp_path / 'file'}"))
 
 
 def test_lines_are_the_rows():
