@@ -1,8 +1,8 @@
-"""K models of one kind as one: a stacked state, mapped over its members in one program.
+"""K models of one kind, trained as one run: all at once on accelerators, in turn on a CPU.
 
 The members differ in their seed, their data, their learning rate and any other number that their
 task takes. Each is trained as it would be alone, to rounding. They share the schedule, the
-checkpoints and the program, and are spread over accelerators along the stack.
+checkpoints and the compiled step; accelerators map it over a stacked state, spread along the stack.
 """
 
 from collections.abc import Callable, Mapping, Sequence
