@@ -13,7 +13,7 @@ NAMES = {
     "low_rank": "shift-variant blur, rank 8",
     "tiled": "shift-variant blur, tiles",
     "restorer": "shipped network",
-    "heads": "heads, stacked by vmap",
+    "heads": "heads",
     "unets": "U-Nets",
 }
 
