@@ -4,7 +4,7 @@
         --workdir=DIR [--config.data.path=PATH] [--config.weights.path=FILE]
 
 demo          The report on synthetic radiographs of 128 pixels with seeded random kernels, so that
-              nothing is downloaded: a few minutes on two CPU cores. Its scores say nothing about
+              nothing is downloaded: 6 to 22 minutes on two CPU cores. Its scores say nothing about
               patients; `make demo` runs it.
 kermany       The report on the Guangzhou images with a U-Net that two CPU cores can train: 16
               channels, residual, 112-pixel crops, 3 epochs. Less than two hours there, of which a

@@ -3,7 +3,7 @@
     python -m experiments.train_restorer --config=ml_collections_configs/restorer.py:NAME \
         --workdir=DIR --config.data.path=FOLDER [--config.blur.sigma=1]
 
-cpu   16 channels, residual, 112-pixel crops, 3 epochs: a quarter of an hour on two CPU cores;
+cpu   16 channels, residual, 112-pixel crops, 3 epochs: eleven minutes on two CPU cores;
       scores in `experiments/results/kermany/results.json`.
 full  64 channels, whole images, 30 epochs, as the report trained: for a GPU or TPU; not run to its
       end yet, so time and scores are unknown. What needs less memory: unet.schedule.accumulate=4,

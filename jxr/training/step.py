@@ -49,7 +49,7 @@ class TrainState(NamedTuple):
 
 
 class StepMetrics(NamedTuple):
-    """What is known of one update: the mean loss of its batch, the length of the gradient.
+    """What is known of one update: the mean loss of its batch, the gradient norm.
 
     Once a state is not updated any more, its loss is NaN.
     """
