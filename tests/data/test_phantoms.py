@@ -277,7 +277,7 @@ def auc_of_linear_model(features, sick, train):
 
 def test_random_network_beats_a_linear_model_of_pixels():
     """Bacterial or viral: what a pattern is made of counts, not where it is bright."""
-    train, total, size = 300, 450, 96
+    train, total, size = 160, 280, 96
     labels = 1 + np.arange(total) % 2
     keys = jax.random.split(jax.random.key(11), total)
     images = np.stack([phantom(k, int(i), size=size) for k, i in zip(keys, labels, strict=True)])
