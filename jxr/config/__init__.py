@@ -3,7 +3,8 @@
 `jxr.config_dict` brings them to the command line and back.
 """
 
-from jxr.config.images import BlurConfig, DataConfig, PhantomConfig, WeightsConfig, check_seed
+from jxr.config.checks import check_seed
+from jxr.config.images import BlurConfig, DataConfig, PhantomConfig, WeightsConfig
 from jxr.config.models import (
     AugmentationConfig,
     DegradationRange,

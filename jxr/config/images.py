@@ -4,13 +4,8 @@ import dataclasses
 import math
 from typing import Literal
 
+from jxr.config.checks import check_seed
 from jxr.errors import UserError
-
-
-def check_seed(seed: int) -> None:
-    """Raises UserError for a seed that the data pipeline could not take."""
-    if not 0 <= seed < 2**32:
-        raise UserError(f"seed is {seed}: give a number from 0 to 2^32 - 1")
 
 
 @dataclasses.dataclass(frozen=True)

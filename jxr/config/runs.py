@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Literal
 
-from jxr.config.images import BlurConfig, DataConfig, WeightsConfig, check_seed
+from jxr.config.checks import check_scoring, check_seed, check_seeds
+from jxr.config.images import BlurConfig, DataConfig, WeightsConfig
 from jxr.config.models import DegradationRange, HeadConfig, UNetConfig, WienerNetConfig
 from jxr.errors import UserError
 
@@ -71,17 +72,12 @@ class ReproduceConfig:
     unet: UNetConfig = UNetConfig()
 
     def __post_init__(self):
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise UserError(f"seeds is {self.seeds}: give at least one, each once, such as (0, 1)")
-        for seed in (*self.seeds, self.restorer_seed):
-            check_seed(seed)
-        if len(set(self.tasks)) < len(self.tasks):
-            raise UserError(f"tasks is {self.tasks}: give each once")
+        check_seeds(self.seeds)
+        check_seed(self.restorer_seed)
+        check_scoring(self.tasks, self.bootstrap_samples)
         if len(set(self.sweep_sigmas)) < len(self.sweep_sigmas):
             raise UserError(f"sweep_sigmas is {self.sweep_sigmas}: give each once")
         self.sweep_blurs()  # says what is wrong with one
-        if self.bootstrap_samples < 100:
-            raise UserError(f"bootstrap_samples is {self.bootstrap_samples}: give 100 or more")
         if self.blur not in self.restoration_blurs():
             raise UserError(
                 f"blur.sigma {self.blur.sigma} with blur.convention '{self.blur.convention}' is not"

@@ -4,27 +4,10 @@ import dataclasses
 import math
 from typing import Literal
 
-from jxr.config.images import BlurConfig, DataConfig, WeightsConfig, check_seed
+from jxr.config.checks import check_scoring, check_seed, check_seeds
+from jxr.config.images import BlurConfig, DataConfig, WeightsConfig
 from jxr.config.models import FineTuningConfig, HeadConfig
 from jxr.errors import UserError
-
-
-def check_scoring(tasks: tuple[str, ...], caliper: float, bootstrap_samples: int) -> None:
-    """Raises UserError for what no table of scores can be made with."""
-    if len(set(tasks)) < len(tasks):
-        raise UserError(f"tasks is {tasks}: give each once")
-    if not (math.isfinite(caliper) and caliper > 0):
-        raise UserError(f"caliper is {caliper}: give a positive number")
-    if bootstrap_samples < 100:
-        raise UserError(f"bootstrap_samples is {bootstrap_samples}: give 100 or more")
-
-
-def check_seeds(seeds: tuple[int, ...]) -> None:
-    """Raises UserError for seeds that no mean can be taken over."""
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise UserError(f"seeds is {seeds}: give at least one, each once, such as (0, 1)")
-    for seed in seeds:
-        check_seed(seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +39,7 @@ class ControlsConfig:
 
     def __post_init__(self):
         check_seed(self.seed)
-        check_scoring(self.tasks, self.caliper, self.bootstrap_samples)
+        check_scoring(self.tasks, self.bootstrap_samples, self.caliper)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +120,7 @@ class ClassificationConfig:
 
     def __post_init__(self):
         check_seeds(self.seeds)
-        check_scoring(self.tasks, self.caliper, self.bootstrap_samples)
+        check_scoring(self.tasks, self.bootstrap_samples, self.caliper)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +139,7 @@ class AdaptationConfig:
 
     def __post_init__(self):
         check_seeds(self.seeds)
-        check_scoring(self.tasks, 1.0, self.bootstrap_samples)
+        check_scoring(self.tasks, self.bootstrap_samples)
         if not 2 <= self.styles <= 6:
             raise UserError(f"styles is {self.styles}: give 2 to 6, which a chart can tell apart")
         if self.draws < 1:
@@ -183,4 +166,4 @@ class BlurEffectConfig:
             raise UserError(f"sigmas is {self.sigmas}: give at least two, each once")
         for sigma in self.sigmas:
             dataclasses.replace(self.blur, sigma=sigma)  # says what is wrong with it
-        check_scoring(self.tasks, self.caliper, self.bootstrap_samples)
+        check_scoring(self.tasks, self.bootstrap_samples, self.caliper)

@@ -3,7 +3,8 @@
 import dataclasses
 import math
 
-from jxr.config.images import BlurConfig, DataConfig, WeightsConfig, check_seed
+from jxr.config.checks import check_scoring, check_seed
+from jxr.config.images import BlurConfig, DataConfig, WeightsConfig
 from jxr.config.models import HeadConfig, UNetConfig
 from jxr.errors import UserError
 
@@ -45,12 +46,9 @@ class SigmaSweepConfig:
     def __post_init__(self):
         sigmas = {"train_sigmas": self.train_sigmas, "sigmas": self.sigmas}
         check_members(self.seeds, self.learning_rates, self.blur, **sigmas)
-        if len(set(self.tasks)) < len(self.tasks):
-            raise UserError(f"tasks is {self.tasks}: give each once")
+        check_scoring(self.tasks, self.bootstrap_samples)
         if self.images < 0:
             raise UserError(f"images is {self.images}: give 0 or more")
-        if self.bootstrap_samples < 100:
-            raise UserError(f"bootstrap_samples is {self.bootstrap_samples}: give 100 or more")
         if not self.noises or len(set(self.noises)) < len(self.noises):
             raise UserError(f"noises is {self.noises}: give at least one, each once")
         for noise in self.noises:
