@@ -11,7 +11,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from jxr.data.dicom import decode_dicom, is_dicom
 from jxr.data.radiograph import read_content
-from jxr.data.tiff_files import white_is_zero
+from jxr.data.tiff_files import bits_per_sample, white_is_zero
 from jxr.errors import UserError
 
 Resize = Literal["antialias", "bilinear", "nearest"]
@@ -78,7 +78,7 @@ def check_tiff_bits(image: Image.Image, name: str) -> None:
     """Raises UserError for a TIFF file whose values Pillow gives, but not on what scale."""
     if not isinstance(image, TiffImageFile):
         return
-    bits = max(np.atleast_1d(image.tag_v2.get(258, 1)))
+    bits = bits_per_sample(image)
     signed = 2 in np.atleast_1d(image.tag_v2.get(339, 1))
     if 8 < bits < 16 or (bits == 16 and signed):
         kind = "signed 16-bit pixels" if bits == 16 else f"{bits} bits a pixel"

@@ -12,7 +12,7 @@ from jaxtyping import UInt16
 from PIL import Image, PngImagePlugin
 
 from jxr.data.radiograph import MOST_PIXELS, Radiograph, check_size, decoding, from_levels
-from jxr.data.tiff_files import tiff_tags, white_is_zero, write_tiff
+from jxr.data.tiff_files import bits_per_sample, tiff_tags, white_is_zero, write_tiff
 from jxr.errors import UserError
 
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -103,7 +103,7 @@ def check_depth(image: Image.Image, content: bytes, name: str) -> None:
     if image.format == "PNG":
         bits = content[24]  # in the header, which is always the first chunk
     elif image.format == "TIFF":
-        bits = max(np.atleast_1d(image.tag_v2.get(258, 1)))  # type: ignore[attr-defined]
+        bits = bits_per_sample(image)
     else:
         bits = 8
     if bits > 8 and bits != 16:

@@ -100,7 +100,7 @@ def held_out_styles(dataset: Dataset, styles: int) -> list[Domain]:
     controls = control_features(dataset, None, 0, STYLE)
     style = StandardScaler().fit_transform(np.hstack([controls[name] for name in STYLE])[known])
     clusters = KMeans(styles, n_init=10, random_state=0).fit_predict(style)
-    patients = np.array([dataset.records[row].patient for row in known])
+    patients = dataset.patients(known)
     domains = []
     for number in range(styles):
         met = clusters == number

@@ -18,10 +18,9 @@ from jxr.errors import UserError
 from jxr.evaluation import Scaling, fit_scaling
 from jxr.evaluation.overlap import check_folds, overlap_weights
 from jxr.models import load_restorer
-from jxr.studies.binary_tasks import Examples
 from jxr.studies.classification_tables import TABLES, Answered, Cell
 from jxr.studies.controls import borders, one_sharpness, sharpness
-from jxr.studies.dataset import Dataset, load_dataset
+from jxr.studies.dataset import load_dataset
 from jxr.studies.features import load_backbone
 from jxr.studies.recipes import KINDS, RECIPES, TRAIN_ON, Inputs
 from jxr.studies.restorers import check_blur, check_reflect, in_batches
@@ -62,7 +61,7 @@ def classification_study(
         inputs.examples(one)  # a class without images is said before the work, not after
     for name, chosen in zip(inputs.tasks, inputs.examples("validation"), strict=True):
         try:
-            check_folds(chosen.labels, patients_of(dataset, chosen))
+            check_folds(chosen.labels, dataset.patients(chosen.rows))
         except ValueError as error:
             raise UserError(
                 f"{name}: validation {error}: raise data.validation_fraction"
@@ -121,11 +120,6 @@ def predicted(inputs: Inputs, part: str) -> dict[Cell, np.ndarray]:
     return said
 
 
-def patients_of(dataset: Dataset, chosen: Examples) -> np.ndarray:
-    """Returns the patient of each of the examples."""
-    return np.array([dataset.records[row].patient for row in chosen.rows])
-
-
 def answers_to(
     inputs: Inputs,
     number: int,
@@ -146,7 +140,7 @@ def answers_to(
     places = np.searchsorted(rows, chosen.rows)
     images = inputs.dataset.images[chosen.rows]
     style = in_batches(lambda batch: np.hstack([borders(batch), sharpness(batch)]), images)
-    weights = overlap_weights(chosen.labels, style, patients_of(inputs.dataset, chosen))
+    weights = overlap_weights(chosen.labels, style, inputs.dataset.patients(chosen.rows))
     scored = inputs.examples(part)[number]
     among = np.searchsorted(np.sort(inputs.dataset.part(part)), scored.rows)
     scalings, notes = {}, []

@@ -49,6 +49,10 @@ class Dataset:
         """Returns the rows of `train`, `validation` or `test`."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
 
+    def patients(self, rows: Int[np.ndarray, " rows"]) -> np.ndarray:
+        """Returns whose each of these images is."""
+        return np.array([self.records[row].patient for row in rows])
+
 
 def log_progress(done: int, total: int) -> None:
     """Says every thousand images how far decoding is."""
