@@ -9,8 +9,8 @@ import numpy as np
 import optax
 from flax import nnx
 
-from jxr.models import UNet, WienerNet, abstract, apply, load_restorer, split
-from jxr.models.vgg16 import extract, graphdef
+from jxr.models import UNet, WienerNet, abstract, apply_in, load_restorer, split
+from jxr.models.vgg16 import graphdef, preprocess
 from jxr.models.vgg16_weights import random_weights
 from jxr.optics import gaussian_blur, gaussian_profile
 from jxr.restoration.wiener_bank import wiener_bank
@@ -19,10 +19,12 @@ from jxr.studies.timing import Case, largest_difference, waiting
 from jxr.training.step import Task, init_state, make_train_step
 
 LEARNING_RATE = 1e-3
+# By scale, and at full scale by whether it is a CPU: small batches leave accelerators idle.
 # Pixels and images for VGG-16; pixels, images, channels and poolings for the U-Net.
-VGG_SIZES = {"full": (224, 16), "tiny": (32, 2)}
-UNET_SIZES = {"full": (224, 8, 16, 4), "tiny": (32, 2, 2, 2)}
-NET_SIZES = {"full": (112, 8, 64, 5), "tiny": (32, 2, 4, 2)}  # pixels, images, channels, blocks
+VGG_SIZES = {"cpu": (224, 16), "accelerator": (224, 128), "tiny": (32, 2)}
+UNET_SIZES = {"cpu": (224, 8, 16, 4), "accelerator": (224, 16, 64, 4), "tiny": (32, 2, 2, 2)}
+# Pixels, images, channels and blocks for the restorer.
+NET_SIZES = {"cpu": (112, 8, 64, 5), "accelerator": (112, 64, 64, 5), "tiny": (32, 2, 4, 2)}
 
 
 def vgg_features_cases(scale: str) -> Iterator[Case]:
@@ -31,37 +33,52 @@ def vgg_features_cases(scale: str) -> Iterator[Case]:
 
     from jxr.studies.torch_peers import finish, to_torch, torch_vgg16, variants, works
 
-    size, batch = VGG_SIZES[scale]
-    images = chests(batch, size)[..., None]
+    size, batch = VGG_SIZES[kind(scale)]
+    colours = np.repeat(chests(batch, size)[..., None], 3, axis=-1)
     params = jax.jit(random_weights)(jax.random.key(0))
-    colours, graph = np.repeat(images, 3, axis=-1), graphdef()
-    # The convention `torchvision` scales the pixels, which costs nothing beside the convolutions.
-    ours = waiting(lambda p, x: extract(graph, p, x, "torchvision"), params, colours)
+    graph = graphdef()
     means, deviations = (
         torch.tensor(values).reshape(3, 1, 1)
         for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     )
-    for variant in variants():
-        model = variant.compiled(variant.place(torch_vgg16(params)))
-        inputs = variant.place((to_torch(colours) - means) / deviations)
+    for dtype in dtypes():
 
-        def peer(model: Callable = model, inputs: Any = inputs) -> Any:
-            with torch.inference_mode():
-                features = model(inputs)
-            finish()
-            return features
+        def features(params: Any, images: Any, dtype: str = dtype) -> Any:
+            # Scaling the pixels costs nothing beside the convolutions.
+            return apply_in(dtype, graph, params, preprocess(images, "torchvision"))
 
-        def error(peer: Callable = peer) -> float:
-            return largest_difference(ours(), peer().permute(0, 2, 3, 1).cpu().numpy())
+        ours, flop = waiting(features, params, colours), operations(features, params, colours)
+        for variant in variants(dtype):
+            model = variant.compiled(variant.place(torch_vgg16(params)))
+            inputs = variant.place((to_torch(colours) - means) / deviations)
 
-        if works(peer, variant.name):
-            apart = tolerance()
-            yield Case("vgg_features", variant.name, ours, peer, error, apart, batch, ("torch",))
+            def peer(call: Any = variant.call, model: Any = model, inputs: Any = inputs) -> Any:
+                with torch.inference_mode():
+                    features = call(model, inputs)
+                finish()
+                return features
+
+            def error(ours: Callable = ours, peer: Callable = peer) -> float:
+                return largest_difference(ours(), peer().permute(0, 2, 3, 1).cpu().numpy())
+
+            if works(peer, variant.name):
+                yield Case(
+                    "vgg_features",
+                    variant.name,
+                    ours,
+                    peer,
+                    error,
+                    tolerance(1e-3, dtype),
+                    batch,
+                    ("torch",),
+                    dtype,
+                    flop,
+                )
 
 
 def unet_train_cases(scale: str) -> Iterator[Case]:
     """A training step of a U-Net, see `train_cases`."""
-    size, batch, width, depth = UNET_SIZES[scale]
+    size, batch, width, depth = UNET_SIZES[kind(scale)]
     originals, blurred = pairs(batch, size)
 
     def build(key: Any) -> UNet:
@@ -77,7 +94,7 @@ def unet_train_cases(scale: str) -> Iterator[Case]:
 
 def restorer_train_cases(scale: str) -> Iterator[Case]:
     """A training step of the restorer for all blurs, from its Wiener estimates on."""
-    size, batch, width, blocks = NET_SIZES[scale]
+    size, batch, width, blocks = NET_SIZES[kind(scale)]
     originals, blurred = pairs(batch, size)
     told = {"noise": 0.01, "quantisation": 0.0}
     kernel, log_power = gaussian_profile(SIGMA, radius=RADIUS), load_restorer().params["log_power"]
@@ -123,55 +140,83 @@ def train_cases(
     params = jax.jit(lambda key: moved(split(build(key))[1], key))(key)
     batch = len(wanted)
     data = jax.device_put({"inputs": inputs, "image": wanted, "example_id": np.arange(batch)})
+    for dtype in dtypes():
 
-    def losses(params: Any, batch: Any, _: Any) -> Any:
-        return jnp.square(apply(graph, params, *batch["inputs"]) - batch["image"]).mean((1, 2, 3))
+        def losses(params: Any, batch: Any, _: Any, dtype: str = dtype) -> Any:
+            restored = apply_in(dtype, graph, params, *batch["inputs"])
+            return jnp.square(restored - batch["image"]).mean((1, 2, 3))
 
-    def mean_loss(params: Any) -> Any:
-        return losses(params, data, key).mean()
+        def mean_loss(params: Any, losses: Callable = losses) -> Any:
+            return losses(params, data, key).mean()
 
-    loss_and_gradients = jax.jit(jax.value_and_grad(mean_loss))(params)
-    task = Task(lambda _: jax.tree.map(jnp.copy, params), losses)
-    step = jax.jit(make_train_step(task, adam), donate_argnums=0)
-    state = init_state(task, adam, key)
+        first = jax.jit(jax.value_and_grad(mean_loss))(params)
+        task = Task(lambda _: jax.tree.map(jnp.copy, params), losses)
+        step = make_train_step(task, adam)
+        ours, flop = stepping(step, init_state(task, adam, key), data, key)
+        for variant in variants(dtype):
+            network = variant.place(torch_network(params))
+            model = variant.compiled(network)
+            given = [variant.place(to_torch(x)) if x.ndim == 4 else torch.tensor(x) for x in inputs]
+            target = variant.place(to_torch(wanted))
+            given = [x.to(target.device) for x in given]
+            optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+
+            def backward(
+                call: Any = variant.call,
+                model: Any = model,
+                optimizer: Any = optimizer,
+                x: Any = given,
+                y: Any = target,
+            ) -> Any:
+                optimizer.zero_grad(set_to_none=True)
+                loss = torch.nn.functional.mse_loss(call(model, *x), y)
+                loss.backward()
+                return loss
+
+            def peer(backward: Callable = backward, optimizer: Any = optimizer) -> None:
+                backward()
+                optimizer.step()
+                finish()
+
+            def error(
+                backward: Callable = backward, network: Any = network, first: Any = first
+            ) -> float:
+                loss = backward().item()
+                theirs = (np.float32(loss), gradients_like(network, params))
+                return max(jax.tree.leaves(jax.tree.map(largest_difference, first, theirs)))
+
+            if works(backward, variant.name):
+                yield Case(
+                    what,
+                    variant.name,
+                    ours,
+                    peer,
+                    error,
+                    # A ReLU whose input is 0 but for rounding passes its gradient on one side only.
+                    tolerance(2e-2, dtype),
+                    batch,
+                    ("torch",),
+                    dtype,
+                    flop,
+                )
+
+
+def stepping(step: Any, state: Any, batch: Any, key: Any) -> tuple[Callable[[], Any], float]:
+    """Returns a call that trains by one more step and waits, and the operations of a step."""
+    flop = operations(step, state, batch, key)
+    update = jax.jit(step, donate_argnums=0)
 
     def ours() -> Any:
         nonlocal state
-        state, loss = step(state, data, key)
+        state, loss = update(state, batch, key)
         return jax.block_until_ready(loss)
 
-    for variant in variants():
-        network = variant.place(torch_network(params))
-        model = variant.compiled(network)
-        given = [variant.place(to_torch(x)) if x.ndim == 4 else torch.tensor(x) for x in inputs]
-        target = variant.place(to_torch(wanted))
-        given = [x.to(target.device) for x in given]
-        optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+    return ours, flop
 
-        def backward(
-            model: Any = model, optimizer: Any = optimizer, x: Any = given, y: Any = target
-        ) -> Any:
-            optimizer.zero_grad(set_to_none=True)
-            loss = torch.nn.functional.mse_loss(model(*x), y)
-            loss.backward()
-            return loss
 
-        def peer(backward: Callable = backward, optimizer: Any = optimizer) -> None:
-            backward()
-            optimizer.step()
-            finish()
-
-        def error(backward: Callable = backward, network: Any = network) -> float:
-            loss = backward().item()
-            theirs = (np.float32(loss), gradients_like(network, params))
-            return max(
-                jax.tree.leaves(jax.tree.map(largest_difference, loss_and_gradients, theirs))
-            )
-
-        if works(backward, variant.name):
-            # A ReLU whose input is 0 but for rounding passes its gradient on one side only.
-            apart = tolerance(2e-2)
-            yield Case(what, variant.name, ours, peer, error, apart, batch, ("torch",))
+def operations(function: Callable[..., Any], *arguments: Any) -> float:
+    """Returns how many floating-point operations the function as written needs, as XLA counts."""
+    return (jax.jit(function).lower(*arguments).cost_analysis() or {}).get("flops", 0.0)
 
 
 def moved(params: Any, key: Any) -> Any:
@@ -182,6 +227,19 @@ def moved(params: Any, key: Any) -> Any:
     return jax.tree.unflatten(structure, noisy)
 
 
-def tolerance(on_cpu: float = 1e-3) -> float:
+def kind(scale: str) -> str:
+    """Returns which sizes count here: of `full`, those of a CPU or those of an accelerator."""
+    on_cpu = jax.default_backend() == "cpu"
+    return scale if scale != "full" else "cpu" if on_cpu else "accelerator"
+
+
+def dtypes() -> tuple[str, ...]:
+    """Returns in which dtypes networks are timed: CPUs have no units for bfloat16."""
+    return ("float32",) if jax.default_backend() == "cpu" else ("float32", "bfloat16")
+
+
+def tolerance(on_cpu: float, dtype: str) -> float:
     """Returns how far results may be apart: accelerators multiply with fewer digits, in both."""
+    if dtype == "bfloat16":
+        return 0.2
     return on_cpu if jax.default_backend() == "cpu" else 5e-2

@@ -1,5 +1,6 @@
 """Two ways to the same result, timed side by side: ours and a peer's, alternating in one run."""
 
+import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -9,6 +10,7 @@ from statistics import median
 from typing import Any, NamedTuple, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
@@ -37,6 +39,7 @@ class Case(NamedTuple):
         batch: images a call.
         versions: packages of the peer.
         dtype: in which both compute.
+        flop: floating-point operations of a call of ours; 0: not counted.
     """
 
     what: str
@@ -48,6 +51,7 @@ class Case(NamedTuple):
     batch: int
     versions: tuple[str, ...]
     dtype: str = "float32"
+    flop: float = 0.0
 
 
 def measure(case: Case, repeats: int) -> dict[str, Any]:
@@ -90,6 +94,10 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
         "repeats": repeats,
         "spread": [significant(float(np.std(t) / np.mean(t)), 2) for t in (ours, peer)],
     }
+    if case.flop and jax.default_backend() != "cpu":
+        rate = case.flop / median(ours)
+        row["flop_per_second"] = significant(rate)
+        row["share_of_peak"] = significant(rate / matmul_rate(case.dtype), 3)
     logging.info(
         "%s: %.4g images/s, %s %.4g: ratio %.3g (load %.1f)",
         case.what,
@@ -124,6 +132,19 @@ def seconds_of(work: Callable[[], Any], calls: int) -> float:
     for _ in range(calls):
         work()
     return (time.perf_counter() - began) / calls
+
+
+@functools.cache
+def matmul_rate(dtype: str, size: int = 8192, repeats: int = 5) -> float:
+    """Returns the operations a second of a product of square matrices, the best of some samples.
+
+    It stands for the peak of the device: nothing with so much arithmetic to each number is faster.
+    """
+    left, right = jax.random.normal(jax.random.key(0), (2, size, size), dtype)
+    product = waiting(jnp.matmul, left, right)
+    product()
+    calls = max(1, round(SAMPLE / seconds_of(product, 3)))
+    return 2 * size**3 / min(seconds_of(product, calls) for _ in range(repeats))
 
 
 def waiting(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:

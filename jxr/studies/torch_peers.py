@@ -22,15 +22,20 @@ class Variant(NamedTuple):
         name: with the number of threads.
         place: brings a module or a tensor of images to the device and into the memory layout.
         compiled: module -> callable.
+        call: (callable, its arguments) -> its result in float32.
     """
 
     name: str
     place: Callable[[Any], Any]
     compiled: Callable[[Any], Callable]
+    call: Callable[..., Any]
 
 
-def variants() -> Iterator[Variant]:
+def variants(dtype: str) -> Iterator[Variant]:
     """Yields PyTorch eager in both layouts, then compiled; none if JAX's device is not its own.
+
+    Args:
+        dtype: "float32", or "bfloat16" by PyTorch's automatic mixed precision.
 
     Raises:
         ModuleNotFoundError: without PyTorch.
@@ -50,10 +55,14 @@ def variants() -> Iterator[Variant]:
     def pixels(x: Any) -> Any:
         return x.to(device).to(memory_format=torch.channels_last)
 
+    def call(function: Callable, *arguments: Any) -> Any:
+        with torch.autocast(device, torch.bfloat16, enabled=dtype == "bfloat16"):
+            return function(*arguments).float()
+
     where = f", {cores()} threads" if device == "cpu" else ""
-    yield Variant(f"torch eager NCHW{where}", rows, lambda module: module)
-    yield Variant(f"torch eager channels_last{where}", pixels, lambda module: module)
-    yield Variant(f"torch.compile channels_last{where}", pixels, torch.compile)
+    yield Variant(f"torch eager NCHW{where}", rows, lambda module: module, call)
+    yield Variant(f"torch eager channels_last{where}", pixels, lambda module: module, call)
+    yield Variant(f"torch.compile channels_last{where}", pixels, torch.compile, call)
 
 
 def works(peer: Callable[[], Any], name: str) -> bool:
