@@ -16,6 +16,7 @@ from jxr.optics import gaussian_blur, gaussian_profile
 from jxr.restoration.wiener_bank import wiener_bank
 from jxr.studies.bench_optics import RADIUS, SIGMA, chests
 from jxr.studies.timing import Case, largest_difference, waiting
+from jxr.training.flop import count_flop
 from jxr.training.step import Task, init_state, make_train_step
 
 LEARNING_RATE = 1e-3
@@ -47,7 +48,7 @@ def vgg_features_cases(scale: str) -> Iterator[Case]:
             # Scaling the pixels costs nothing beside the convolutions.
             return apply_in(dtype, graph, params, preprocess(images, "torchvision"))
 
-        ours, flop = waiting(features, params, colours), operations(features, params, colours)
+        ours, flop = waiting(features, params, colours), count_flop(features, params, colours)
         for variant in variants(dtype):
             model = variant.compiled(variant.place(torch_vgg16(params)))
             inputs = variant.place((to_torch(colours) - means) / deviations)
@@ -201,9 +202,9 @@ def train_cases(
                 )
 
 
-def stepping(step: Any, state: Any, batch: Any, key: Any) -> tuple[Callable[[], Any], float]:
+def stepping(step: Any, state: Any, batch: Any, key: Any) -> tuple[Callable[[], Any], int]:
     """Returns a call that trains by one more step and waits, and the operations of a step."""
-    flop = operations(step, state, batch, key)
+    flop = count_flop(step, state, batch, key)
     update = jax.jit(step, donate_argnums=0)
 
     def ours() -> Any:
@@ -212,11 +213,6 @@ def stepping(step: Any, state: Any, batch: Any, key: Any) -> tuple[Callable[[], 
         return jax.block_until_ready(loss)
 
     return ours, flop
-
-
-def operations(function: Callable[..., Any], *arguments: Any) -> float:
-    """Returns how many floating-point operations the function as written needs, as XLA counts."""
-    return (jax.jit(function).lower(*arguments).cost_analysis() or {}).get("flops", 0.0)
 
 
 def moved(params: Any, key: Any) -> Any:

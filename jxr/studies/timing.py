@@ -51,7 +51,7 @@ class Case(NamedTuple):
     batch: int
     versions: tuple[str, ...]
     dtype: str = "float32"
-    flop: float = 0.0
+    flop: int = 0
 
 
 def measure(case: Case, repeats: int) -> dict[str, Any]:

@@ -14,9 +14,12 @@ import numpy as np
 from absl import logging
 from jaxtyping import Bool, Float64
 
-from jxr.errors import UserError
 from jxr.files import written
+from jxr.training.events import event_writer, write_events
 from jxr.training.step import StepMetrics
+
+# So many times its lowest, a loss tells of a network that has lost what it had learnt.
+BROKEN_DOWN = 100
 
 
 class NotFinite(Exception):
@@ -72,6 +75,8 @@ class MetricsLog:
         self._pending: list[StepMetrics] = []
         self._once: dict[str, Any] = {}
         self._diverged: set[str] = set()
+        self._broken_down: set[str] = set()
+        self._lowest: dict[str, tuple[float, int]] = {}
         self._waited = 0.0
         self._began = time.monotonic()
         if path.exists():
@@ -82,6 +87,8 @@ class MetricsLog:
                 with written(temporary):
                     temporary.write_text(kept)
                 os.replace(temporary, path)
+            for row in map(json.loads, lines):
+                self._watch(self._losses(row), row["step"])
         self._events = event_writer(tensorboard, start) if tensorboard else None
         self._path = path
         self._file = path.open("a")
@@ -95,10 +102,9 @@ class MetricsLog:
         if self._events:
             self._events.close()
 
-    def compiled(self, seconds: float, flop: float | None) -> None:
+    def compiled(self, seconds: float, flop: int) -> None:
         """Notes what compiling took and what a step costs; the clock of the rates starts here."""
-        cost = f", {flop / 1e9:.3g} GFLOP a step" if flop else ""
-        logging.info("%s: compiled in %.1f s%s", self._title, seconds, cost)
+        logging.info("%s: compiled in %.1f s, %.3g GFLOP a step", self._title, seconds, flop / 1e9)
         self._once = {"compile_seconds": round(seconds, 3), "flop_per_step": flop}
         self._waited = 0.0
         self._began = time.monotonic()
@@ -148,7 +154,8 @@ class MetricsLog:
             self._file.flush()
         if self._events:
             write_events(self._events, row, self._members)
-        losses = row["loss"] if self._members else [row["loss"]]
+        losses = self._losses(row)
+        self._watch(losses, step)
         logging.info(
             "%s: step %d of %d, loss %s, %.2f steps/s, %.0f s to go",
             self._title,
@@ -158,6 +165,30 @@ class MetricsLog:
             rate,
             (self._steps - step) / rate,
         )
+
+    def _losses(self, row: dict[str, Any]) -> list[float | None]:
+        """Returns the loss of each member, or the only one."""
+        return row["loss"] if self._members else [row["loss"]]
+
+    def _watch(self, losses: Sequence[float | None], step: int) -> None:
+        """Warns once of each member whose loss went far beyond its lowest, finite as it is."""
+        for name, loss in zip(self._members or [self._title], losses, strict=True):
+            if loss is None:
+                continue
+            lowest, at = self._lowest.setdefault(name, (loss, step))
+            if loss < lowest:
+                self._lowest[name] = loss, step
+            if loss > BROKEN_DOWN * lowest > 0 and name not in self._broken_down:
+                self._broken_down.add(name)
+                logging.warning(
+                    "%s broke down: loss %.3g at step %d, after %.3g at step %d: lower"
+                    " schedule.learning_rate, or set schedule.clip_norm or schedule.decay",
+                    f"{self._title}: {name}" if self._members else self._title,
+                    loss,
+                    step,
+                    lowest,
+                    at,
+                )
 
     def _means(
         self, values: Float64[np.ndarray, "steps members"], sound: Bool[np.ndarray, "steps members"]
@@ -200,31 +231,3 @@ def step_of(line: str) -> float:
         return float(json.loads(line)["step"])
     except (json.JSONDecodeError, KeyError):
         return math.inf
-
-
-def event_writer(folder: Path, start: int) -> Any:
-    """Returns a writer of TensorBoard's event files, without TensorFlow, from a step on.
-
-    What an earlier call wrote past that step is not shown any more.
-
-    Raises:
-        UserError: tensorboardX is not installed.
-    """
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError as error:
-        raise UserError(
-            "--tensorboard needs tensorboardX: pip install 'jxr[tensorboard]', or leave it out"
-        ) from error
-    # Without the suffix, calls within one second would overwrite each other's file.
-    return SummaryWriter(str(folder), purge_step=start + 1, filename_suffix=f".{start}")
-
-
-def write_events(events: Any, row: dict[str, Any], members: Sequence[str]) -> None:
-    """Writes one line of metrics as scalars; of a sweep one a member."""
-    for name, value in row.items():
-        values = dict(zip(members, value, strict=True)) if isinstance(value, list) else {"": value}
-        for member, number in values.items():
-            if number is not None and name != "step":
-                tag = f"{name}/{member}" if member else name
-                events.add_scalar(tag, number, row["step"])

@@ -10,6 +10,7 @@ import jax
 from absl import logging
 
 from jxr.errors import UserError
+from jxr.training.flop import count_flop
 
 TRACED_AFTER, TRACED_STEPS = 2, 5
 
@@ -20,23 +21,19 @@ class Compiled(NamedTuple):
     Attributes:
         call: The step itself.
         seconds: What compiling took, or reading it from the compilation cache.
-        flop: Floating-point operations of one step as the compiler counts them; None where it does
-            not say. Where the batch is computed in parts, the few of the optimiser count as often.
+        flop: Floating-point operations of one step, see `count_flop`.
     """
 
     call: Any
     seconds: float
-    flop: float | None
+    flop: int
 
 
-def compile_step(step: Any, *arguments: Any, accumulate: int = 1) -> Compiled:
-    """Compiles a jitted or pmapped step, that accumulates so many parts, for these arguments."""
+def compile_step(step: Any, *arguments: Any) -> Compiled:
+    """Compiles a jitted or pmapped step for these arguments."""
     began = time.monotonic()
     compiled = step.lower(*arguments).compile()
-    seconds = time.monotonic() - began
-    flop = (compiled.cost_analysis() or {}).get("flops")
-    # The compiler counts the body of the loop over the parts once.
-    return Compiled(compiled, seconds, flop and flop * accumulate)
+    return Compiled(compiled, time.monotonic() - began, count_flop(step, *arguments))
 
 
 class Trace:

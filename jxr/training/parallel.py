@@ -79,11 +79,7 @@ def data_parallel(
         put_state=lambda state: state,
         get_state=lambda state: state,
         put_batch=lambda batch: jax.make_array_from_process_local_data(by_example, dict(batch)),
-        compile=partial(
-            compile_step,
-            jax.jit(step, donate_argnums=0, out_shardings=replicated),
-            accumulate=accumulate,
-        ),
+        compile=partial(compile_step, jax.jit(step, donate_argnums=0, out_shardings=replicated)),
     )
 
 
@@ -116,7 +112,7 @@ def by_pmap(
             jax.tree.map(lambda leaf: leaf[0], state), replicated
         ),
         "put_batch": lambda batch: {name: shards(array) for name, array in batch.items()},
-        "compile": partial(compile_step, step, accumulate=accumulate),
+        "compile": partial(compile_step, step),
     }
 
 

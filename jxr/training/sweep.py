@@ -148,16 +148,14 @@ def sweep_program(
     def compile_each(states: Any, batches: Any, keys: Any) -> Compiled:
         each = unstack(everyone)
         step = jax.jit(step_member, donate_argnums=1, out_shardings=replicated)
-        one = compile_step(
-            step, each[0], states[0], batches[0], keys[0], accumulate=schedule.accumulate
-        )
+        one = compile_step(step, each[0], states[0], batches[0], keys[0])
 
         def step_each(states: list[Any], batches: list[Any], keys: list[Any]) -> Any:
             members = zip(each, states, batches, keys, strict=True)
             results = [one.call(*member) for member in members]
             return [state for state, _ in results], stack([metrics for _, metrics in results])
 
-        return Compiled(step_each, one.seconds, one.flop and one.flop * len(seeds))
+        return Compiled(step_each, one.seconds, one.flop * len(seeds))
 
     everyone = {name: jnp.asarray(values, jnp.float32) for name, values in settings.items()}
     keys = jax.vmap(jax.random.key)(np.asarray(seeds, np.uint32))
@@ -184,9 +182,7 @@ def sweep_program(
         get_state=lambda state: state,
         put_batch=lambda batch: jax.device_put(dict(batch), by_member),
         compile=partial(
-            compile_step,
-            jax.jit(step_stack, donate_argnums=0, out_shardings=by_member),
-            accumulate=schedule.accumulate,
+            compile_step, jax.jit(step_stack, donate_argnums=0, out_shardings=by_member)
         ),
     )
 

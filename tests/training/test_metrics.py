@@ -16,7 +16,8 @@ from jxr.errors import UserError
 from jxr.training.checkpoints import Checkpoints
 from jxr.training.launch import Launch
 from jxr.training.loop import fit
-from jxr.training.step import Task, init_state
+from jxr.training.metrics import MetricsLog
+from jxr.training.step import StepMetrics, Task, init_state
 from tests.training.test_loop import assert_same_bits
 
 BATCH, RATE, BAD_STEP = 4, 1e-2, 5
@@ -146,6 +147,37 @@ def test_tensorboard_that_is_not_installed_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(UserError, match=r"--tensorboard needs tensorboardX: pip install"):
         train(tmp_path, tensorboard=True)
+
+
+@pytest.mark.parametrize("members", [(), ("a", "b")])
+def test_a_network_that_lost_what_it_had_learnt_is_named_once(members, tmp_path, caplog):
+    """As a U-Net did whose loss was finite all the time."""
+
+    def log(start, losses):
+        path = tmp_path / "metrics.jsonl"
+        with MetricsLog(path, start, 99, "unet", batch_size=1, members=members) as metrics:
+            metrics.compiled(1.0, 1)
+            for step, loss in enumerate(losses, start + 1):
+                one = jnp.float32(loss)
+                metrics.add(StepMetrics(*2 * [jnp.stack([one, 1.0]) if members else one]))
+                metrics.flush(step)
+
+    def warnings():
+        return [record for record in caplog.records if record.levelname == "WARNING"]
+
+    log(0, [0.5, 0.002, 0.19, 0.001, 0.0])
+    log(3, [0.001, 0.004])
+    assert not warnings()
+    log(5, [0.11, 0.12])
+    (record,) = warnings()
+    who = "unet: a" if members else "unet"
+    assert record.getMessage() == (
+        f"{who} broke down: loss 0.11 at step 6, after 0.001 at step 4: lower"
+        " schedule.learning_rate, or set schedule.clip_norm or schedule.decay"
+    )
+    caplog.clear()
+    log(7, [0.1])  # a resumed run says so again, of what was logged before
+    assert len(warnings()) == 1
 
 
 @pytest.mark.resume

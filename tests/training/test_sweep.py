@@ -12,6 +12,7 @@ import pytest
 from jxr.config import BlurConfig, HeadConfig, ScheduleConfig, UNetConfig
 from jxr.data import batches
 from jxr.errors import UserError
+from jxr.training.flop import count_flop
 from jxr.training.launch import Launch
 from jxr.training.loop import fit
 from jxr.training.step import make_train_step
@@ -177,8 +178,7 @@ def test_looped_members_share_one_program_and_give_their_memory_back():
     states = program.put_state(program.init())
     step = program.compile(states, batch, program.key)
     alone = jax.jit(make_train_step(classifier_task(HEAD, width), optax.adam(1e-3)))
-    one = alone.lower(states[0], batch[0], program.key[0]).compile()
-    assert step.flop == pytest.approx(members * one.cost_analysis()["flops"], rel=0.01)
+    assert step.flop == members * count_flop(alone, states[0], batch[0], program.key[0]) > 0
     step.call(states, batch, program.key)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(states))
 
