@@ -10,9 +10,10 @@ kermany       The report on the Guangzhou images with a U-Net that two CPU cores
               channels, residual, 112-pixel crops, 3 epochs. Less than two hours there, of which a
               quarter of an hour for the scores over sigma (`--config.sweep_sigmas="()"`:
               without); scores in `experiments/results/kermany/results.json`.
-kermany_full  The same with the U-Net at full width, not residual, on whole images, for 30 epochs.
-              For a GPU or TPU; not run to its end yet, so time and scores are unknown. What needs
-              less memory: see restorer.py.
+kermany_full  The same with a U-Net of 64 channels on whole images for 30 epochs, for accelerators:
+              on one H200 three minutes of training for each of the four U-Nets and two and a half
+              for all else. With these rates it has not been run; see experiments/results/h200. What
+              needs less memory: see restorer.py.
 """
 
 from ml_collections import ConfigDict

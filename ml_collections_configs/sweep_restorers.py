@@ -27,6 +27,7 @@ from jxr.errors import UserError
 RUNS = {
     "demo": RestorerSweepConfig(
         train_sigmas=(1.0, 2.0),
+        learning_rates=(1e-3,),
         sigmas=(0.0, 1.0, 2.0, 3.0),
         data=DataConfig(
             source="phantoms", size=64, phantoms=PhantomConfig(train=240, test=120, seed=1)

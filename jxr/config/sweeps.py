@@ -66,7 +66,7 @@ class RestorerSweepConfig:
 
     seeds: tuple[int, ...] = (0,)
     train_sigmas: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)  # pixels
-    learning_rates: tuple[float, ...] = (1e-3,)  # instead of the U-Net's
+    learning_rates: tuple[float, ...] = (3e-4,)  # instead of the U-Net's
     sigmas: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)  # of tested images
     data: DataConfig = DataConfig()
     blur: BlurConfig = BlurConfig()  # its sigma is replaced

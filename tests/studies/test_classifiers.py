@@ -41,7 +41,7 @@ def test_recipes_tell_what_changes_results_and_not_how_memory_is_saved():
     assert recipe == "imagenet-head256-dropout0.5-epochs10-bfloat16"
     schedule = dataclasses.replace(unet.schedule, accumulate=4)
     saving = dataclasses.replace(unet, remat=True, schedule=schedule)
-    assert unet_recipe(saving) == unet_recipe(unet) == "width64-depth4-epochs30"
+    assert unet_recipe(saving) == unet_recipe(unet) == "width64-depth4-residual-epochs30"
     schedule = dataclasses.replace(unet.schedule, precision="bfloat16")
     assert unet_recipe(dataclasses.replace(unet, schedule=schedule)).endswith("30-bfloat16")
 
