@@ -21,7 +21,7 @@ DATA_PATH = flags.DEFINE_string(
     "data_path", None, "Where the run's images lie, if they have moved; only to calibrate."
 )
 WEIGHTS_PATH = flags.DEFINE_string(
-    "weights_path", None, "Where the run's VGG-16 kernels lie, if they have moved."
+    "weights_path", None, "Where the run's VGG-16 weights lie, if they have moved."
 )
 flags.adopt_module_key_flags(cli)
 

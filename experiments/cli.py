@@ -103,7 +103,7 @@ def changes_flag() -> flags.FlagHolder:
         "accept_changes",
         False,
         "Go on with a run under a config that has changed, for example by more epochs; the changes"
-        " are logged. Other images or kernels are refused all the same.",
+        " are logged. Other images or weights are refused all the same.",
     )
 
 

@@ -6,7 +6,7 @@ takes some seconds, and writes its figures into the folder that it is given, if 
 
 python -m experiments.tour [FOLDER]
 
-Everything is made up: phantoms, and a VGG-16 with random kernels. No score means anything for
+Everything is made up: phantoms, and a VGG-16 with random weights. No score means anything for
 patients.
 """
 
@@ -141,7 +141,7 @@ pictures({"Error": actual, "Bound": promised}, "bounds", cmap="magma", vmax=prom
 # %% [markdown]
 # ## Features and a head
 #
-# VGG-16 with random kernels here; `jxr.load_vgg16()` fetches the published ones. A task is a way to
+# VGG-16 with random weights here; `jxr.load_vgg16()` fetches the published ones. A task is a way to
 # draw parameters and a loss for each example; the step is a pure function, so `lax.scan` runs it.
 
 # %%

@@ -3,7 +3,7 @@
     python -m experiments.adaptation --config=ml_collections_configs/adaptation.py:NAME \
         --workdir=DIR [--config.data.path=PATH] [--config.weights.path=FILE] [--part=test]
 
-demo     Phantoms of 64 pixels and seeded random kernels: a minute.
+demo     Phantoms of 64 pixels and seeded random weights: a minute.
 kermany  The report's heads on the Guangzhou images, five seeds: after the features, which other
          runs share, seven minutes on two CPU cores for three styles, and four for the test images.
 """

@@ -3,7 +3,7 @@
     python -m experiments.blur_effect --config=ml_collections_configs/blur_effect.py:NAME \
         --workdir=DIR [--config.data.path=PATH] [--config.weights.path=FILE]
 
-demo     Phantoms of 64 pixels and seeded random kernels: a minute.
+demo     Phantoms of 64 pixels and seeded random weights: a minute.
 kermany  Sigma 0 to 4 on the Guangzhou images: a quarter of an hour a sigma on two CPU cores.
 """
 

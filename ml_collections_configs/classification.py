@@ -3,7 +3,7 @@
     python -m experiments.classification --config=ml_collections_configs/classification.py:NAME \
         --workdir=DIR [--config.data.path=PATH] [--config.weights.path=FILE] [--part=test]
 
-demo     Phantoms of 64 pixels and seeded random kernels: a few minutes on two CPU cores.
+demo     Phantoms of 64 pixels and seeded random weights: a few minutes on two CPU cores.
 kermany  The report's heads, and VGG-16 fine-tuned from its fifth block on, five seeds each, on the
          Guangzhou images.
 """

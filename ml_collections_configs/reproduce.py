@@ -3,7 +3,7 @@
     python -m experiments.reproduce --config=ml_collections_configs/reproduce.py:NAME \
         --workdir=DIR [--config.data.path=PATH] [--config.weights.path=FILE]
 
-demo          The report on synthetic radiographs of 128 pixels with seeded random kernels, so that
+demo          The report on synthetic radiographs of 128 pixels with seeded random weights, so that
               nothing is downloaded: 6 to 22 minutes on two CPU cores. Its scores say nothing about
               patients; `make demo` runs it.
 kermany       The report on the Guangzhou images with a U-Net that two CPU cores can train: 16
@@ -44,7 +44,7 @@ DEMO = ReproduceConfig(
     # Chosen on phantoms of seed 0; the demo makes others.
     data=DataConfig(source="phantoms", size=128, phantoms=PhantomConfig(seed=1)),
     weights=WeightsConfig(kind="random"),
-    # One dense layer: on features of random kernels it does best.
+    # One dense layer: on features of random weights it does best.
     head=HeadConfig(
         hidden=(),
         dropout=0.0,

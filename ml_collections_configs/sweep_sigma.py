@@ -3,7 +3,7 @@
     python -m experiments.sweep_sigma --config=ml_collections_configs/sweep_sigma.py:NAME \
         --workdir=DIR [--config.data.path=PATH] [--config.weights.path=FILE] [--part=test]
 
-demo     Phantoms of 64 pixels and seeded random kernels: about a minute on two CPU cores.
+demo     Phantoms of 64 pixels and seeded random weights: about a minute on two CPU cores.
 kermany  The Guangzhou images, heads on sharp and on blurred ones, nine sigmas at two noises, each
          as they are and restored, on every second test image: ten minutes of training on cached
          features (a quarter of an hour a training sigma where there are none yet), then 40 minutes.

@@ -19,8 +19,8 @@ jaxtyping.install_import_hook("jxr", "beartype.beartype")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def random_kernels_once():
-    """Runs with random kernels draw the same 15 million numbers again and again, for seconds."""
+def random_weights_once():
+    """Runs with random weights draw the same 15 million numbers again and again, for seconds."""
     import jax
 
     from jxr.studies import features

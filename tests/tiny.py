@@ -59,7 +59,7 @@ def tiny_phantoms(run):
 
 
 def tiny(run, path):
-    """Returns any run config at a size for tests: 32 pixels, random kernels, two epochs."""
+    """Returns any run config at a size for tests: 32 pixels, random weights, two epochs."""
     schedule = ScheduleConfig(
         epochs=2, batch_size=8, learning_rate=1e-3, log_every=2, checkpoint_every=3
     )

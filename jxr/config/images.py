@@ -1,4 +1,4 @@
-"""What images and kernels a run takes, and how they are degraded."""
+"""What images and weights a run takes, and how they are degraded."""
 
 import dataclasses
 import math
@@ -43,13 +43,13 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class WeightsConfig:
-    """The kernels of VGG-16's convolutions."""
+    """The weights of VGG-16's convolutions."""
 
     kind: Literal["imagenet", "random"] = "imagenet"  # random: seeded, for runs without a download
     # VGG-16 of Keras (HDF5, with or without top) or of torchvision (.pth, .safetensors); empty:
     # fetched once, with a checksum.
     path: str = ""
-    seed: int = 0  # of the random kernels
+    seed: int = 0  # of the random weights
 
 
 @dataclasses.dataclass(frozen=True)

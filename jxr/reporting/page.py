@@ -72,7 +72,7 @@ def write_page(
         figures: SVG or PNG files from `write_figures`; they are embedded.
         path: of the HTML file; its folder is made if need be.
         notes: warnings to stand at the top, such as that the images are phantoms. That the
-            kernels are random is said without one.
+            weights are random is said without one.
         examples: images to show before and after blur and restoration.
 
     Raises:
@@ -144,11 +144,11 @@ def anchor(title: str) -> str:
 
 
 def all_notes(results: Mapping[str, Any], notes: Sequence[str]) -> list[str]:
-    """What a reader has to know first: random kernels, the run's own notes, and those given."""
+    """What a reader has to know first: random weights, the run's own notes, and those given."""
     provenance = results["provenance"]
     random = provenance["config"]["weights"]["kind"] == "random"
     own = (
-        "The kernels of VGG-16 are seeded random numbers in this run, not those trained on"
+        "The weights of VGG-16 are seeded random numbers in this run, not those trained on"
         " ImageNet: its accuracies do not compare with the report's.",
     )
     every = [*(own if random else ()), *provenance.get("notes", []), *notes]

@@ -120,8 +120,8 @@ def restorer_lines(key: str, config: Mapping[str, Any]) -> list[str]:
 
 
 def backbone_lines(config: Mapping[str, Any]) -> list[str]:
-    """The frozen convolutions and where their kernels come from."""
-    kinds = {"imagenet": "ImageNet kernels", "random": "random kernels"}
+    """The frozen convolutions and where their weights come from."""
+    kinds = {"imagenet": "ImageNet weights", "random": "random weights"}
     kind = config["weights"]["kind"]
     parameters = count(lambda: VGG16(rngs=nnx.Rngs(0)))
     return ["VGG-16", f"{len(LAYERS)} convolutions,", "frozen,", kinds[kind], f"{parameters:,}",

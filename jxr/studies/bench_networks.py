@@ -29,7 +29,7 @@ NET_SIZES = {"cpu": (112, 8, 64, 5), "accelerator": (112, 64, 64, 5), "tiny": (3
 
 
 def vgg_features_cases(scale: str) -> Iterator[Case]:
-    """VGG-16's features of ordinary images, with random kernels, beside PyTorch's."""
+    """VGG-16's features of ordinary images, with random weights, beside PyTorch's."""
     import torch
 
     from jxr.studies.torch_peers import finish, to_torch, torch_vgg16, variants, works

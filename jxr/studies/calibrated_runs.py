@@ -1,4 +1,4 @@
-"""Finished runs as classifiers: heads and kernels loaded, log-odds calibrated."""
+"""Finished runs as classifiers: heads and weights loaded, log-odds calibrated."""
 
 import dataclasses
 from functools import partial
@@ -51,7 +51,7 @@ class CalibratedRun(NamedTuple):
 
     Attributes:
         config: of the run.
-        fingerprints: of its images and kernels.
+        fingerprints: of its images and weights.
         backbone: VGG-16.
         questions: one or more.
         calibration: what calibration.json holds.
@@ -113,10 +113,10 @@ def open_run(
         workdir: The run directory.
         cache: Folder of decoded images and features; needed for the calibration only.
         data_path: Where the run's images lie now, if not where they were; likewise.
-        weights_path: Where the run's kernels lie now, if not where they were.
+        weights_path: Where the run's weights lie now, if not where they were.
 
     Raises:
-        UserError: no run, an unfinished one or one of another kind; kernels that are not the run's;
+        UserError: no run, an unfinished one or one of another kind; weights that are not the run's;
             see `calibrate`.
     """
     config, fingerprints = read_config(workdir)
@@ -128,7 +128,7 @@ def open_run(
     backbone = load_backbone(config.weights)
     if backbone.fingerprint != fingerprints["weights"]:
         raise UserError(
-            f"{workdir}: was made with other kernels of VGG-16: name their file by --weights_path"
+            f"{workdir}: was made with other weights of VGG-16: name their file by --weights_path"
         )
     kept = read_calibration(workdir)
     if kept is not None:

@@ -40,8 +40,8 @@ class Backbone(NamedTuple):
 
     graphdef: Any
     params: Any
-    fingerprint: str  # of the kernels
-    convention: Convention  # of the images that the kernels want
+    fingerprint: str  # of the weights
+    convention: Convention  # of the images that the weights want
     last_block: int = 5
 
     def up_to(self, last_block: int) -> "Backbone":
@@ -54,7 +54,7 @@ class Backbone(NamedTuple):
 
 
 def load_backbone(config: WeightsConfig) -> Backbone:
-    """Returns the convolutions with the kernels that the config names; fetches them if need be."""
+    """Returns the convolutions with the weights that the config names; fetches them if need be."""
     if config.kind == "random":
         params = random_weights(jax.random.key(config.seed))
         return Backbone(graphdef(), params, fingerprint(params), "caffe")
@@ -81,7 +81,7 @@ def cached_features(
         images: float32 in [0, 1].
         cache: Folder of the memory maps.
         title: For the progress display.
-        source: What the features depend on besides the kernels (JSON-able): the images'
+        source: What the features depend on besides the weights (JSON-able): the images'
             fingerprint, the blur setting. It is part of the file's name, and a small JSON file
             beside the array records it.
         transform: (images, row numbers) -> images in [0, 1], jitted, for example the blur. None:

@@ -98,7 +98,7 @@ def calibrate(
         workdir: The run directory; gets calibration.json.
         config: Of the run.
         fingerprints: Of the run.
-        backbone: The run's kernels.
+        backbone: the run's weights.
         cache: Folder of decoded images and features.
 
     Returns:

@@ -13,7 +13,7 @@ from jxr.models.vgg16 import LAYERS, extract, graphdef
 
 @pytest.fixture(scope="module")
 def network():
-    """VGG-16 with random kernels, two images, their last maps and features, and a head."""
+    """VGG-16 with random weights, two images, their last maps and features, and a head."""
     rng = np.random.default_rng(0)
     shapes = {name: (3, 3, n_in, n_out) for name, n_in, n_out in LAYERS}
     params = {

@@ -35,7 +35,7 @@ def test_structure_says_what_the_config_says():
         "6 to 24 channels",
         "trained on 16 px crops",
         "Wiener",
-        "ImageNet kernels",
+        "ImageNet weights",
         "2,048 features",  # 2 x 2 x 512
         "trained on original images",
         "trained on blurred images",
@@ -62,7 +62,7 @@ def test_structure_of_another_run():
     figure = structure_figure(results)
     figure.draw_without_rendering()
     words = texts(figure)
-    assert "random kernels" in words
+    assert "random weights" in words
     assert "x\\$ vs <b>" in words
     assert "own \\$filter" in words
     assert "trained on blurred images" not in words

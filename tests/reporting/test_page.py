@@ -184,7 +184,7 @@ def test_examples_on_the_page(tmp_path, restorers):
     assert choices == (4 if len(restorers) > 1 else 0)
 
 
-def test_random_kernels_are_said_at_the_top(tmp_path):
+def test_random_weights_are_said_at_the_top(tmp_path):
     results = fake_results()
     path = tmp_path / "index.html"
     write_page(results, {}, path, notes=["Phantoms."])

@@ -35,7 +35,7 @@ IMAGES = {"b.png": (32, 32), "a.jpeg": (40, 60), "a.png": (70, 50), "sub/c, d.ti
 
 @pytest.fixture(scope="module", autouse=True)
 def kernels():
-    """VGG-16's random kernels, drawn once for each seed: it takes seconds."""
+    """VGG-16's random weights, drawn once for each seed: it takes seconds."""
 
     @functools.cache
     def drawn(seed):
@@ -282,7 +282,7 @@ def test_what_cannot_be_classified(place):
     changed = json.loads(good)
     changed["weights"]["seed"] = 1
     config.write_text(json.dumps(changed))
-    refused("other kernels of VGG-16.*--weights_path")
+    refused("other weights of VGG-16.*--weights_path")
 
 
 def test_a_calibration_that_is_damaged_of_other_heads_or_impossible(place, monkeypatch):

@@ -123,7 +123,7 @@ def test_a_stopped_extraction_goes_on_and_keeps_what_it_had(backbone, tmp_path):
     assert not list(tmp_path.glob("*.partial*"))
 
 
-def test_random_kernels_follow_their_seed():
+def test_random_weights_follow_their_seed():
     seeds = [load_backbone(WeightsConfig(kind="random", seed=seed)) for seed in (0, 0, 1)]
     assert seeds[0].fingerprint == seeds[1].fingerprint != seeds[2].fingerprint
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(seeds[0].params))
