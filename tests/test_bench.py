@@ -12,7 +12,7 @@ import pytest
 from jxr.errors import UserError
 from jxr.reporting.bench_table import bench_table
 from jxr.reporting.tables import to_markdown
-from jxr.studies import bench, timing
+from jxr.studies import bench, bench_networks, timing
 from jxr.studies.bench import CASES, read_rows, run_bench
 from jxr.studies.bench_restoration import TV_WEIGHT, rof_objective
 
@@ -92,6 +92,19 @@ def test_networks_agree_with_pytorch(what, quick, tmp_path, monkeypatch):
     rows = run_bench([what], tmp_path / "bench.json", repeats=1, scale="tiny")
     layouts = [row["peer_name"].split(",")[0] for row in rows]
     assert layouts == ["torch eager NCHW", "torch eager channels_last"]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("what", ["unet_train", "restorer_train"])
+def test_networks_in_bfloat16_agree_with_pytorch_s_autocast(what, quick, tmp_path, monkeypatch):
+    """As they are timed on accelerators."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch, "compile", lambda module: None)
+    monkeypatch.setattr(bench_networks, "dtypes", lambda: ("bfloat16",))
+    rows = run_bench([what], tmp_path / "bench.json", repeats=1, scale="tiny")
+    assert [row["dtype"] for row in rows] == ["bfloat16"] * 2
+    # Not float32 on both sides, nor another network on one.
+    assert all(1e-3 < row["difference"] < 0.2 for row in rows)
 
 
 @pytest.mark.torch

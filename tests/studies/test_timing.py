@@ -59,6 +59,25 @@ def test_the_median_shrugs_off_a_hiccup(quick):
     assert row["ratio"] > 1
 
 
+def test_an_accelerator_s_row_has_its_share_of_the_rate_of_matrix_products(quick, monkeypatch):
+    work = case(lambda: time.sleep(0.01), lambda: None, flop=10**6, dtype="bfloat16")
+    assert "share_of_peak" not in measure(work, repeats=3)  # a CPU
+    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
+    monkeypatch.setattr(timing, "matmul_rate", {"bfloat16": 4e8}.get)
+    row = measure(work, repeats=3)
+    assert 5e7 < row["flop_per_second"] <= 1e8  # in 10 to 20 ms
+    assert row["share_of_peak"] == pytest.approx(row["flop_per_second"] / 4e8, rel=2e-3)
+    assert "share_of_peak" not in measure(work._replace(flop=0), repeats=1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_rate_of_matrix_products(dtype, quick):
+    began = time.perf_counter()
+    rate = timing.matmul_rate(dtype, size=192, repeats=2)
+    # At least one product took no longer than all of this; no processor does 1e17 a second.
+    assert 2 * 192**3 / (time.perf_counter() - began) < rate < 1e17
+
+
 @pytest.mark.parametrize("error", [2e-3, math.nan])
 def test_different_results_are_not_timed(quick, error):
     timed = []
