@@ -97,6 +97,8 @@ def test_reproduce_by_its_command_writes_results_and_page(tiny_images, tmp_path)
         "--config.head.schedule.batch_size=8",
         "--config.seeds=(0,)",
         "--config.bootstrap_samples=100",
+        "--config.sigmas=(2.0,)",
+        "--config.conventions=('standard',)",
         "--config.sweep_sigmas=(0.0, 2.0)",
         *TINY,
     )
