@@ -28,17 +28,24 @@ from jxr.optics.focal_spots import (
 from jxr.optics.forward import (
     degrade,
 )
+from jxr.optics.gaussian_fits import (
+    GaussianMixture,
+    fit_edge,
+    fit_slit,
+)
+from jxr.optics.geometric_psf import (
+    field_radius,
+    psf_at,
+    psf_field,
+    spot_transfer,
+)
 from jxr.optics.geometry import (
     EffectiveSpot,
     Geometry,
     effective_focal_spot,
-    field_radius,
     penumbra_mm,
-    psf_at,
-    psf_field,
     resampled,
     sigma_px,
-    spot_transfer,
 )
 from jxr.optics.low_rank import (
     EigenPsfs,
@@ -49,9 +56,6 @@ from jxr.optics.low_rank import (
     weight_maps,
 )
 from jxr.optics.measured import (
-    GaussianMixture,
-    fit_edge,
-    fit_slit,
     isotropic_transfer,
     line_spread_from_edge,
     line_spread_from_slit,

@@ -10,23 +10,16 @@ One profile fixes a PSF only together with an assumption. Two are offered: *isot
 profile's transfer function is the radial slice of the two-dimensional one (the Fourier slice
 theorem, the same as an inverse Abel transform, but without dividing by zero at the centre), and
 *separable*, with one profile an axis, as focal spots are described. For noisy profiles fit a sum
-of Gaussians (`fit_edge`, `fit_slit`): it is smooth by construction, and its PSF is exact, for a
-two-dimensional Gaussian has a line spread of the same standard deviation.
+of Gaussians instead (`jxr.optics.gaussian_fits`).
 """
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from scipy.ndimage import gaussian_filter1d
-from scipy.optimize import least_squares
-from scipy.special import ndtr
 
 from jxr.optics.checks import check_range
 from jxr.optics.focal_spots import LEVEL, MeasuredSpot
-from jxr.optics.psf import gaussian_profile
 from jxr.optics.transfer import Transfer
 
 Profile = Float[np.ndarray, " samples"]
@@ -52,7 +45,7 @@ def line_spread_from_edge(
     Raises:
         ValueError: if the profile is short, not finite, has equal ends, or a width is negative.
     """
-    edge = _checked(edge, spacing_mm)
+    edge = checked_profile(edge, spacing_mm)
     check_range("smoothing_mm", smoothing_mm, 0, closed=True)
     if smoothing_mm > 0:
         edge = gaussian_filter1d(edge, smoothing_mm / spacing_mm, mode="nearest")
@@ -73,7 +66,7 @@ def line_spread_from_slit(slit: Profile, spacing_mm: float, *, ends: float = 0.1
     Raises:
         ValueError: if the profile is short, not finite, or not brighter than its background.
     """
-    slit = _checked(slit, spacing_mm)
+    slit = checked_profile(slit, spacing_mm)
     check_range("ends", ends, 0, 0.4)
     count = max(1, round(ends * slit.size))
     above = slit - np.concatenate([slit[:count], slit[-count:]]).mean()
@@ -92,7 +85,7 @@ def width_at(line: Profile, spacing_mm: float, level: float = LEVEL) -> float:
         ValueError: if the line spread does not fall to the level at both ends, spacing_mm is not
             > 0, or the level not between 0 and 1.
     """
-    line = _checked(line, spacing_mm)
+    line = checked_profile(line, spacing_mm)
     check_range("level", level, 0, 1)
     threshold = level * line.max()
     above = np.flatnonzero(line >= threshold)
@@ -218,120 +211,12 @@ def spot_from_slits(
     return MeasuredSpot(picture), (line_along.size * scale, line_across.size * scale)
 
 
-@dataclass(frozen=True)
-class GaussianMixture:
-    """An isotropic PSF: concentric Gaussians, narrowest first.
-
-    Attributes:
-        weights: their shares, of unit sum.
-        sigmas_mm: their standard deviations along each axis.
-        centre_mm: where the edge or slit lay, from the profile's first sample.
-    """
-
-    weights: tuple[float, ...]
-    sigmas_mm: tuple[float, ...]
-    centre_mm: float
-
-    def transfer(
-        self, fy: Float[Array, "rows columns"], fx: Float[Array, "rows columns"]
-    ) -> Float[Array, "rows columns"]:
-        """Returns the transfer function at frequencies in cycles/mm, for `transfer_blur`."""
-        squared = -2 * jnp.pi**2 * (fy**2 + fx**2)
-        total = jnp.zeros_like(fy)
-        for weight, sigma in zip(self.weights, self.sigmas_mm, strict=True):
-            total += weight * jnp.exp(squared * sigma**2)
-        return total
-
-    def psf(self, pixel_pitch_mm: float, radius: int) -> Float[Array, "size size"]:
-        """Returns the kernel, integrated over pixels, of unit sum within the radius.
-
-        Raises:
-            ValueError: if pixel_pitch_mm is not > 0, or the radius negative.
-        """
-        check_range("pixel_pitch_mm", pixel_pitch_mm, 0)
-
-        def gaussian(sigma):
-            line = gaussian_profile(sigma / pixel_pitch_mm, radius=radius, sampling="integrated")
-            return jnp.outer(line, line)
-
-        parts = zip(self.weights, self.sigmas_mm, strict=True)
-        return sum(weight * gaussian(sigma) for weight, sigma in parts)
-
-
-def fit_edge(edge: Profile, spacing_mm: float, *, components: int = 1) -> GaussianMixture:
-    """Fits an edge blurred by a sum of concentric Gaussians, by least squares.
-
-    On the edge itself, whose noise is independent from sample to sample, not on its differences.
-
-    Args:
-        edge: see `line_spread_from_edge`.
-        spacing_mm: of the samples.
-        components: the number of Gaussians; 2 for a core with a tail.
+def checked_profile(profile: Profile, spacing_mm: float) -> Profile:
+    """Returns a measured profile in float64.
 
     Raises:
-        ValueError: for a bad profile, or if the fit does not converge.
+        ValueError: if it is short or not finite, or spacing_mm is not > 0.
     """
-    return _fit(edge, spacing_mm, components, ndtr, _checked(edge, spacing_mm))
-
-
-def fit_slit(slit: Profile, spacing_mm: float, *, components: int = 1) -> GaussianMixture:
-    """Fits a narrow slit blurred by a sum of concentric Gaussians on an even ground.
-
-    Arguments and errors are those of `fit_edge`, of a profile as in `line_spread_from_slit`.
-    """
-
-    def density(x):
-        return np.exp(-(x**2) / 2)
-
-    cumulated = np.cumsum(line_spread_from_slit(slit, spacing_mm))
-    return _fit(slit, spacing_mm, components, density, cumulated)
-
-
-def _fit(
-    profile: Profile,
-    spacing_mm: float,
-    components: int,
-    response: Callable[[np.ndarray], np.ndarray],
-    edge: Profile,
-) -> GaussianMixture:
-    """Least squares from a start that the edge-like version of the profile gives."""
-    profile = _checked(profile, spacing_mm)
-    check_range("components", components, 1, closed=True)
-    if edge[0] == edge[-1]:
-        raise ValueError("the edge profile begins and ends at one level: it shows no edge")
-    x = np.arange(profile.size) * spacing_mm
-    rise = (edge - edge[0]) / (edge[-1] - edge[0])
-    quantiles = [x[np.argmax(rise >= q)] for q in (0.16, 0.5, 0.84)]
-    width = max((quantiles[2] - quantiles[0]) / 2, spacing_mm / 2)
-    spread = np.geomspace(0.7, 2.5, components) if components > 1 else np.ones(1)
-    is_slit = response is not ndtr
-
-    # Shares by a softmax and widths by an exponential: any parameters are admissible ones.
-    def unpack(parameters):
-        centre, logits, logs = parameters[0], parameters[1:components], parameters[components:]
-        shares = np.exp(np.concatenate([[0.0], logits]))
-        return centre, shares / shares.sum(), np.exp(logs)
-
-    # Level and height enter linearly, so they are solved for at each step, not searched.
-    def residuals(parameters):
-        centre, weights, sigmas = unpack(parameters)
-        scaled = (x[:, None] - centre) / sigmas
-        shape = response(scaled) / sigmas if is_slit else response(scaled)
-        basis = np.stack([np.ones_like(x), shape @ weights], axis=1)
-        return basis @ np.linalg.lstsq(basis, profile, rcond=None)[0] - profile
-
-    start = np.concatenate([[quantiles[1]], np.full(components - 1, -1.5), np.log(width * spread)])
-    fit = least_squares(residuals, start, x_scale="jac", max_nfev=1000)
-    if not (fit.success and np.isfinite(fit.x).all()):
-        raise ValueError(f"the fit of {components} Gaussians did not converge: {fit.message}")
-    centre, weights, sigmas = unpack(fit.x)
-    order = np.argsort(sigmas)
-    return GaussianMixture(
-        tuple(weights[order].tolist()), tuple(sigmas[order].tolist()), float(centre)
-    )
-
-
-def _checked(profile: Profile, spacing_mm: float) -> Profile:
     check_range("spacing_mm", spacing_mm, 0)
     profile = np.asarray(profile, np.float64)
     if profile.size < SHORTEST or not np.isfinite(profile).all():
@@ -340,7 +225,7 @@ def _checked(profile: Profile, spacing_mm: float) -> Profile:
 
 
 def _with_area(line: Profile, spacing_mm: float) -> Profile:
-    line = _checked(line, spacing_mm)
+    line = checked_profile(line, spacing_mm)
     if line.sum() == 0:
         raise ValueError("the line spread has no area: it cannot be scaled to one")
     return line

@@ -21,6 +21,7 @@ from jxr.restoration.selection import (
 )
 from jxr.restoration.spectra import (
     circular_transfer_function,
+    gradient_power,
     mean_power_spectrum,
     noise_to_signal_spectrum,
     transfer_function,
@@ -47,6 +48,7 @@ __all__ = [
     "filter_cosines",
     "gcv",
     "gcv_cosine",
+    "gradient_power",
     "mean_power_spectrum",
     "noise_to_signal_spectrum",
     "on_validation",

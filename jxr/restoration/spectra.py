@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.scipy.fft import dctn
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Float64
 
 from jxr.optics.checks import check_choice, check_range
 
@@ -136,6 +136,21 @@ def noise_to_signal_spectrum(
     check_range("noise", noise, 0, closed=True)
     known = signal > 0
     return jnp.where(known, noise / jnp.where(known, signal, 1), jnp.inf)
+
+
+def gradient_power(height: int, width: int) -> Float64[np.ndarray, "height width"]:
+    """Returns the squared gradient of each cosine of the DCT-II basis, of norm 1.
+
+    The gradient is of forward differences, mirrored at the edges, which the cosines diagonalise as
+    they do the reflect blur: 2 - 2 cos(pi k / n) along each axis. `wiener` with a multiple of it
+    as `noise_to_signal` is Tikhonov's method with the gradient penalty, exact.
+
+    Args:
+        height: of the images, in pixels.
+        width: of the images, in pixels.
+    """
+    down, along = (2 - 2 * np.cos(np.pi * np.arange(n) / n) for n in (height, width))
+    return down[:, None] + along
 
 
 def sandwich(left: Array, middle: Array, right: Array) -> Array:

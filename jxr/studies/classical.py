@@ -18,6 +18,7 @@ from jxr.config import BlurConfig
 from jxr.evaluation import mse
 from jxr.optics.operators import LinearOperator, separable_operator
 from jxr.restoration.richardson_lucy import richardson_lucy
+from jxr.restoration.spectra import gradient_power
 from jxr.restoration.total_variation import total_variation
 from jxr.restoration.wiener import wiener
 from jxr.studies.dataset import Dataset
@@ -123,14 +124,8 @@ def restorer(method: Method, prepared: Prepared) -> Restore:
 
 
 def gradient_penalty(prepared: Prepared) -> Restore:
-    """Tikhonov's method with the squared gradient as penalty, exact in the cosine domain.
-
-    There the forward differences, mirrored at the edge, have the squared eigenvalues
-    2 - 2 cos(pi k / n) along each axis, so it is a Wiener filter with that shape as its ratio.
-    """
-    height, width = prepared.size
-    down, along = (2 - 2 * np.cos(np.pi * np.arange(n) / n) for n in (height, width))
-    penalty = down[:, None] + along
+    """Tikhonov's method with the squared gradient as penalty, exact in the cosine domain."""
+    penalty = gradient_power(*prepared.size)
 
     @jax.jit
     def restore(images: Array, ratio: Array) -> Array:

@@ -18,7 +18,13 @@ from scipy.ndimage import gaussian_filter
 
 from jxr.evaluation import mse
 from jxr.optics import LinearOperator, psf_operator
-from jxr.restoration import mean_power_spectrum, richardson_lucy, tikhonov, wiener
+from jxr.restoration import (
+    gradient_power,
+    mean_power_spectrum,
+    richardson_lucy,
+    tikhonov,
+    wiener,
+)
 from jxr.studies.field_blur import Field, Images
 
 # Of Tikhonov's penalty; the power of white noise, of the Wiener filter; iterations.
@@ -127,14 +133,10 @@ def _variant(operator: LinearOperator) -> list[Method]:
 def tikhonov_stationary(
     blurred: Float[Array, "height width channels"], psf: Float[Array, "a b"], strength: Any
 ) -> Float[Array, "height width channels"]:
-    """Tikhonov's method with the gradient penalty for a symmetric PSF, exact.
-
-    What conjugate gradients converge to: in the cosine domain, which diagonalises the blur, the
-    mirrored forward differences have the squared eigenvalues 2 - 2 cos(pi k / n) along each axis.
-    """
+    """Tikhonov's method with the gradient penalty for a symmetric PSF: the end of `_tikhonov`."""
     height, width, _ = blurred.shape
-    down, along = (2 - 2 * np.cos(np.pi * np.arange(n) / n) for n in (height, width))
-    return wiener(blurred, psf, strength * jnp.asarray(down[:, None] + along, blurred.dtype))
+    penalty = jnp.asarray(gradient_power(height, width), blurred.dtype)
+    return wiener(blurred, psf, strength * penalty)
 
 
 def signal_power(originals: Images) -> Float[Array, "height width"]:

@@ -10,17 +10,8 @@ from scipy.special import ndtr
 from scipy.stats import qmc
 
 from jxr.optics.focal_spots import DoubleGaussianSpot, GaussianSpot, MeasuredSpot, UniformSpot
-from jxr.optics.geometry import (
-    Geometry,
-    effective_focal_spot,
-    field_radius,
-    penumbra_mm,
-    psf_at,
-    psf_field,
-    resampled,
-    sigma_px,
-    spot_transfer,
-)
+from jxr.optics.geometric_psf import field_radius, psf_at, psf_field, spot_transfer
+from jxr.optics.geometry import Geometry, effective_focal_spot, penumbra_mm, resampled, sigma_px
 
 CHEST = Geometry((1.2, 1.0), 12.0, 1800.0, 1500.0, 0.02, UniformSpot())
 PLACES = [(0.0, 0.0), (-170.0, 0.0), (170.0, 120.0), (-90.0, -150.0)]

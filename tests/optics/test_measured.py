@@ -9,10 +9,10 @@ import pytest
 from scipy.special import ndtr
 
 from jxr.optics.focal_spots import GaussianSpot
-from jxr.optics.geometry import Geometry, psf_at
+from jxr.optics.gaussian_fits import fit_edge, fit_slit
+from jxr.optics.geometric_psf import psf_at
+from jxr.optics.geometry import Geometry
 from jxr.optics.measured import (
-    fit_edge,
-    fit_slit,
     isotropic_transfer,
     line_spread_from_edge,
     line_spread_from_slit,

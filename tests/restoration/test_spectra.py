@@ -11,6 +11,7 @@ from scipy.fft import dct
 
 from jxr.restoration.spectra import (
     circular_transfer_function,
+    gradient_power,
     mean_power_spectrum,
     noise_to_signal_spectrum,
     transfer_function,
@@ -41,6 +42,17 @@ def test_a_symmetric_psf_is_diagonal_in_the_cosine_domain():
         transfer * (cosines[0] @ image @ cosines[1].T),
         atol=1e-13,
     )
+
+
+def test_gradient_power_is_of_forward_differences_mirrored_at_the_edges():
+    power = gradient_power(HEIGHT, WIDTH)
+    rows, columns = (dct(np.eye(n), axis=0, norm="ortho") for n in (HEIGHT, WIDTH))
+    for row in range(HEIGHT):
+        for column in range(WIDTH):
+            cosine = np.outer(rows[row], columns[column])
+            # The mirror repeats the last pixel, so the difference across the edge is zero.
+            squared = sum((np.diff(cosine, axis=axis) ** 2).sum() for axis in (0, 1))
+            np.testing.assert_allclose(power[row, column], squared, atol=1e-13)
 
 
 @pytest.mark.parametrize("width", [8, 9])
