@@ -14,8 +14,8 @@ from jxr.errors import UserError
 from jxr.models import load_restorer
 from jxr.optics import gaussian_profile
 from jxr.studies.deblur_files import deblur_files, result_name
-from jxr.studies.deblurring import Deblurring, Exposure
 from jxr.studies.error_bounds import shipped_bounds
+from jxr.studies.radiograph_blur import Deblurring, Exposure
 from tests.data import dicom_files
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from jxr.config.checks import check_scoring, check_seed
+from jxr.config.checks import check_scoring, check_seeds
 from jxr.config.images import BlurConfig, DataConfig, WeightsConfig
 from jxr.config.models import HeadConfig, UNetConfig
 from jxr.errors import UserError
@@ -13,11 +13,10 @@ def check_members(
     seeds: tuple[int, ...], learning_rates: tuple[float, ...], blur: BlurConfig, **sigmas: tuple
 ) -> None:
     """Raises UserError for what no stack can be made of."""
-    for name, values in {"seeds": seeds, "learning_rates": learning_rates, **sigmas}.items():
+    check_seeds(seeds)
+    for name, values in {"learning_rates": learning_rates, **sigmas}.items():
         if not values or len(set(values)) < len(values):
             raise UserError(f"{name} is {values}: give at least one, each once")
-    for seed in seeds:
-        check_seed(seed)
     for rate in learning_rates:
         if not (math.isfinite(rate) and rate > 0):
             raise UserError(f"learning_rates has {rate}: give positive numbers")

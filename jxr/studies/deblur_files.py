@@ -15,7 +15,8 @@ from jxr.errors import UserError
 from jxr.files import write_whole, written
 from jxr.models import load_restorer
 from jxr.studies.batch_files import process_files
-from jxr.studies.deblurring import Deblurring, deblur
+from jxr.studies.deblurring import deblur
+from jxr.studies.radiograph_blur import Deblurring
 
 # Smaller images have few tiles: their bar would only flicker.
 WORTH_A_BAR = 8

@@ -11,12 +11,12 @@ from jxr.errors import UserError
 from jxr.models import load_restorer
 from jxr.optics import gaussian_blur, kernel_radius
 from jxr.restoration import wiener
-from jxr.studies.deblurring import (
+from jxr.studies.deblurring import deblur
+from jxr.studies.radiograph_blur import (
     METHODS,
     Deblurring,
     Exposure,
     cut_middle,
-    deblur,
     what_is_known,
 )
 

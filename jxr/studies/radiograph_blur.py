@@ -1,0 +1,168 @@
+"""What is asked for of a radiograph, and what is told or estimated of its blur and noise."""
+
+import dataclasses
+import math
+from typing import Literal, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32
+
+from jxr.data.radiograph import Radiograph
+from jxr.errors import UserError
+from jxr.optics import (
+    Geometry,
+    cut_profile,
+    field_radius,
+    gaussian_profile,
+    kernel_radius,
+    psf_at,
+)
+from jxr.restoration import estimate_blur_sigma, estimate_noise_std
+from jxr.restoration.wiener_bank import kernel_width
+
+Method = Literal["network", "wiener", "richardson_lucy", "total_variation"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+LEAST_TILE = 64  # has some room beside the halo of the network, 24 pixels on each side
+# An estimated width may be off by a fifth at most times, see `estimate_blur_sigma`.
+ESTIMATED_WIDTH_ERROR = 0.1
+# Estimates, and choices of strength, look at the middle of an image only.
+MIDDLE = 512
+RADIUS_STEP = 4
+
+Image = Float32[np.ndarray, "height width 1"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Exposure:
+    """How an image was taken, in millimetres; `pixel_pitch_mm` is None where the file says it."""
+
+    focal_spot_mm: float
+    source_detector_mm: float
+    source_object_mm: float
+    pixel_pitch_mm: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Deblurring:
+    """What is asked for; of sigma and exposure at most one. What is None is estimated."""
+
+    method: Method = "network"
+    sigma: float | None = None  # pixels, standard deviation
+    exposure: Exposure | None = None
+    noise: float | None = None  # standard deviation, image range 1
+    tile: int = 512
+
+    def __post_init__(self):
+        if self.sigma is not None and self.exposure is not None:
+            raise UserError("give --sigma or the exposure in millimetres, not both")
+        for name, value in (("sigma", self.sigma), ("noise", self.noise)):
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise UserError(f"--{name} is {value}: give a finite number, 0 or more")
+        if self.tile % 2 or self.tile < LEAST_TILE:
+            raise UserError(f"--tile is {self.tile}: give an even number, {LEAST_TILE} or more")
+
+
+class Told(NamedTuple):
+    """What a method is told of one image.
+
+    Attributes:
+        kernel: the profile p of the blur p p^T.
+        sigma: its standard deviation in pixels.
+        sigma_from: where it is from, in a word or two, as the next but one.
+        noise: standard deviation of the noise, without that of rounding.
+        noise_from: such as `given`.
+        quantisation: step of the pixel values.
+        width_error: relative standard deviation of the kernel's width.
+    """
+
+    kernel: Float[Array, " size"]
+    sigma: float
+    sigma_from: str
+    noise: float
+    noise_from: str
+    quantisation: float
+    width_error: float
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What `Restorer` and `bank_filters` are told besides the kernel."""
+        names = ("noise", "quantisation", "width_error")
+        return {name: getattr(self, name) for name in names}
+
+
+def what_is_known(image: Radiograph, name: str, wanted: Deblurring) -> Told:
+    """Returns blur and noise of a radiograph, as told or as estimated from its middle.
+
+    Raises:
+        UserError: an estimate or the kernel needs a larger image, the exposure is impossible, or
+            the distance of pixels is not known.
+    """
+    middle = cut_middle(image.pixels)
+    smallest = min(middle.shape[:2])
+    step = 1 / image.levels
+    if wanted.exposure is not None:
+        kernel, sigma_from = exposure_profile(wanted.exposure, image, name), "from the exposure"
+    else:
+        if wanted.sigma is not None:
+            sigma, sigma_from = wanted.sigma, "given"
+        elif smallest < 16:
+            raise UserError(f"{name}: too small to estimate its blur: give --sigma")
+        else:
+            sigma, sigma_from = float(_estimated_sigma(jnp.asarray(middle))), "estimated"
+        # Radii in steps, so that images whose estimates differ a little share their programs.
+        radius = RADIUS_STEP * math.ceil(kernel_radius(sigma) / RADIUS_STEP)
+        kernel = cut_profile(gaussian_profile(sigma, radius=radius), sigma)
+    if kernel.size // 2 >= min(image.pixels.shape[:2]):
+        raise UserError(
+            f"{name}: {image.pixels.shape[1]} x {image.pixels.shape[0]} pixels are too few for a"
+            f" blur that reaches {kernel.size // 2}: leave the image out, or lower --sigma"
+        )
+    if wanted.noise is not None:
+        noise, noise_from = wanted.noise, "given"
+    elif smallest < 4:
+        raise UserError(f"{name}: too small to estimate its noise: give --noise")
+    else:
+        measured = float(estimate_noise_std(jnp.asarray(middle)))  # NaN: no detail at all
+        noise = math.sqrt(max(measured**2 - step**2 / 12, 0)) if measured > 0 else 0.0
+        noise_from = "estimated"
+    return Told(
+        kernel=kernel,
+        sigma=float(kernel_width(kernel)),
+        sigma_from=sigma_from,
+        noise=noise,
+        noise_from=noise_from,
+        quantisation=step,
+        width_error=ESTIMATED_WIDTH_ERROR if sigma_from == "estimated" else 0.0,
+    )
+
+
+def exposure_profile(exposure: Exposure, image: Radiograph, name: str) -> Float[Array, " size"]:
+    """Returns the blur of a Gaussian focal spot on the central ray, integrated over pixels."""
+    pitch = image.pitch_mm if exposure.pixel_pitch_mm is None else exposure.pixel_pitch_mm
+    if pitch is None:
+        raise UserError(f"{name}: the file does not say its pixel pitch: give --pixel_pitch_mm")
+    try:
+        geometry = Geometry(
+            focal_spot_mm=(exposure.focal_spot_mm,) * 2,
+            anode_angle_deg=12.0,  # has no effect on the central ray
+            source_detector_mm=exposure.source_detector_mm,
+            source_object_mm=exposure.source_object_mm,
+            pixel_pitch_mm=pitch,
+        )
+    except ValueError as error:
+        raise UserError(f"the exposure is impossible: {error}") from error
+    return psf_at(geometry, 0.0, 0.0, field_radius(geometry, 1, 1)).sum(0)
+
+
+def cut_middle(pixels: Image) -> Float32[np.ndarray, "rows columns 1"]:
+    """Returns at most `MIDDLE` pixels a side from the middle of an image."""
+    height, width, _ = pixels.shape
+    rows, columns = min(height, MIDDLE), min(width, MIDDLE)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return pixels[top : top + rows, left : left + columns]
+
+
+_estimated_sigma = jax.jit(estimate_blur_sigma)
