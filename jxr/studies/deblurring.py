@@ -17,7 +17,14 @@ from jxr.optics import LinearOperator, separable_operator
 from jxr.restoration import discrepancy, richardson_lucy, total_variation
 from jxr.restoration.cosine_filter import filter_cosines
 from jxr.restoration.wiener_bank import bank_filters
-from jxr.studies.radiograph_blur import Deblurring, Image, Told, cut_middle, what_is_known
+from jxr.studies.radiograph_blur import (
+    Deblurring,
+    Image,
+    Method,
+    Told,
+    cut_middle,
+    what_is_known,
+)
 
 # What the shipped network was trained on.
 MOST_SIGMA, MOST_NOISE = 3.0, 0.03
