@@ -162,11 +162,13 @@ class AugmentationConfig:
 
 @dataclasses.dataclass(frozen=True)
 class FineTuningConfig:
-    """VGG-16's last blocks and a small classifier, trained on what the first blocks give."""
+    """VGG-16's last blocks, or all, and a small classifier, trained on what the others give."""
 
     size: int = 128  # pixels that images are shrunk to; a multiple of 32
-    first_block: Literal[2, 3, 4, 5] = 5  # of those that learn
-    views: int = 1  # random views of each training image, besides the image itself
+    first_block: Literal[1, 2, 3, 4, 5] = 5  # of those that learn
+    # Random views of each training image, besides the image itself, of which feature maps are kept.
+    # If all blocks learn, none is kept: each step sees another view.
+    views: int = 1
     augmentation: AugmentationConfig = AugmentationConfig()
     dropout: float = 0.5
     label_smoothing: float = 0.1  # share of a label that is spread evenly over both answers
@@ -179,6 +181,11 @@ class FineTuningConfig:
             raise UserError(f"tuned.size is {self.size}: give a positive multiple of 32")
         if self.views < 0:
             raise UserError(f"tuned.views is {self.views}: give 0 or more")
+        if self.first_block == 1 and self.views:
+            raise UserError(
+                f"tuned.views is {self.views}, but with tuned.first_block 1 there are no feature"
+                " maps to keep: give 0, each step sees another view"
+            )
         for field in ("dropout", "label_smoothing"):
             if not 0 <= getattr(self, field) < 1:
                 raise UserError(f"tuned.{field} is {getattr(self, field)}: give 0 or more, below 1")

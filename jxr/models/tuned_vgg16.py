@@ -1,11 +1,11 @@
-"""The last blocks of VGG-16 with a small classifier, for training on what the others give."""
+"""The last blocks of VGG-16, or all, with a small classifier, for training on what others give."""
 
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
 from jxr.models.heads import dense, dropout
-from jxr.models.vgg16 import VGG16
+from jxr.models.vgg16 import VGG16, Convention, preprocess
 
 
 class TunedVGG16(nnx.Module):
@@ -15,8 +15,16 @@ class TunedVGG16(nnx.Module):
     million numbers of a dense layer on all places.
     """
 
-    def __init__(self, first: int = 5, questions: int = 2, dropout: float = 0.5, *, rngs: nnx.Rngs):
-        self.dropout = dropout
+    def __init__(
+        self,
+        first: int = 5,
+        questions: int = 2,
+        dropout: float = 0.5,
+        convention: Convention = "caffe",
+        *,
+        rngs: nnx.Rngs,
+    ):
+        self.dropout, self.convention = dropout, convention
         self.blocks = VGG16(first, 5, rngs=rngs)
         self.log_odds = dense(512, questions, rngs)
 
@@ -29,10 +37,14 @@ class TunedVGG16(nnx.Module):
         """Returns the log-odds of yes to each question.
 
         Args:
-            features: what the block before the first of these gives.
+            features: what the block before the first of these gives; images in [0, 1] if there is
+                none before it.
             dropout_keys: one key an example (`jxr.rng.per_example`), or None for no dropout.
         """
-        x = self.blocks(features.astype(jnp.float32)).mean(axis=(1, 2))
+        x = features.astype(jnp.float32)
+        if self.blocks.first == 1:
+            x = preprocess(x, self.convention)
+        x = self.blocks(x).mean(axis=(1, 2))
         if dropout_keys is not None:
             x = dropout(x, dropout_keys, self.dropout)
         return self.log_odds(x)

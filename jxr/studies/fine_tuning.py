@@ -67,6 +67,8 @@ def frozen_maps(
 ) -> Float[np.ndarray, "n features"]:
     """Returns what the frozen blocks give for images, flattened, as a float16 memory map.
 
+    If no block is frozen, the images themselves.
+
     Args:
         config: Which blocks, and which size the images are shrunk to.
         backbone: VGG-16.
@@ -91,6 +93,9 @@ def frozen_maps(
         shape = (len(batch), config.size, config.size, 1)
         return jax.image.resize(batch, shape, "linear", antialias=True)
 
+    if config.first_block == 1:
+        shrunk = in_batches(transform, images, np.arange(len(images), dtype=np.int32))
+        return shrunk.reshape(len(images), -1).astype(np.float16)
     return cached_features(
         backbone.up_to(config.first_block - 1),
         images,
@@ -126,7 +131,9 @@ def train_tuned(
         launch: See `fit`.
     """
     labels, weights = (np.tile(values, (len(maps), 1)) for values in wanted)
-    task = fine_tuning_task(config, labels.shape[1], backbone.params, maps_side(config))
+    task = fine_tuning_task(
+        config, labels.shape[1], backbone.params, backbone.convention, maps_side(config)
+    )
     iterator = batches(
         {"features": Stack(maps), "labels": labels, "weights": weights},
         batch_size=config.schedule.batch_size,
@@ -144,22 +151,27 @@ def train_tuned(
     )
 
 
-def load_tuned(config: FineTuningConfig, questions: int, directory: Path) -> Any:
+def load_tuned(
+    config: FineTuningConfig, backbone: Backbone, questions: int, directory: Path
+) -> Any:
     """Returns the parameters that were trained in `directory`.
 
     Raises:
         UserError: there is no checkpoint, or it is of another network.
     """
-    _, template = abstract(build_tuned(config, questions))
+    _, template = abstract(build_tuned(config, questions, backbone.convention))
     return load_params(directory / "checkpoints", template)
 
 
 def predict_tuned(
-    config: FineTuningConfig, params: Any, maps: Sequence[Float[np.ndarray, "n features"]]
+    config: FineTuningConfig,
+    backbone: Backbone,
+    params: Any,
+    maps: Sequence[Float[np.ndarray, "n features"]],
 ) -> Float[np.ndarray, "n questions"]:
     """Returns the log-odds of yes to each question, the mean over several maps of each image."""
     questions = params["log_odds"]["bias"].shape[0]
-    graphdef, _ = abstract(build_tuned(config, questions))
+    graphdef, _ = abstract(build_tuned(config, questions, backbone.convention))
     side = maps_side(config)
     found = [
         in_batches(lambda batch: _log_odds(graphdef, side, params, batch), one) for one in maps

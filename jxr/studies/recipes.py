@@ -200,10 +200,12 @@ def fine_tuned_log_odds(inputs: Inputs, train_on: str, maps: list[Maps]) -> LogO
     """Returns what the fine-tuned networks say, the mean over the maps of each image."""
     config = inputs.config.tuned
     folders = [tuned_folder(inputs, train_on, seed) for seed in inputs.config.seeds]
-    questions = len(inputs.tasks)
-    return np.stack(
-        [predict_tuned(config, load_tuned(config, questions, folder), maps) for folder in folders]
-    )
+
+    def said(folder: Path) -> np.ndarray:
+        params = load_tuned(config, inputs.backbone, len(inputs.tasks), folder)
+        return predict_tuned(config, inputs.backbone, params, maps)
+
+    return np.stack([said(folder) for folder in folders])
 
 
 def tuned_folder(inputs: Inputs, train_on: str, seed: int) -> Path:

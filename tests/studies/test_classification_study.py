@@ -272,6 +272,10 @@ def test_maps_are_of_the_shrunken_the_mirrored_and_the_random_view(finished, tmp
     )
     np.testing.assert_allclose(found(view=1), expected(views), rtol=2e-2, atol=2)
     assert len(list(tmp_path.glob("features-*.npy"))) == 3
+    tuned = dataclasses.replace(tuned, first_block=1, views=0)
+    small = jax.image.resize(images[:, :, ::-1], (3, 32, 32, 1), "linear", antialias=True)
+    np.testing.assert_allclose(found(mirrored=True), small.reshape(3, -1), atol=5e-4)
+    assert len(list(tmp_path.glob("features-*.npy"))) == 3  # no others
 
 
 def test_mistakes_are_one_line(finished, tiny_images, tmp_path):

@@ -5,7 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jxr.config import FineTuningConfig
+from jxr import rng
+from jxr.config import AugmentationConfig, FineTuningConfig
+from jxr.data.augmentation import random_view
+from jxr.errors import UserError
 from jxr.models import apply, split
 from jxr.models.vgg16 import blocks, extract, graphdef
 from jxr.models.vgg16_weights import random_weights
@@ -41,8 +44,8 @@ def batch_of(features, labels, weights):
 def test_it_starts_as_the_mean_of_vgg16_s_features(pretrained, images, first_block):
     config = FineTuningConfig(size=SIZE, first_block=first_block)
     side = SIZE // 2 ** (first_block - 1)
-    params = fine_tuning_task(config, 2, pretrained, side).init(jax.random.key(1))
-    model, _ = split(build_tuned(config, 2)(jax.random.key(1)))
+    params = fine_tuning_task(config, 2, pretrained, "caffe", side).init(jax.random.key(1))
+    model, _ = split(build_tuned(config, 2, "caffe")(jax.random.key(1)))
     maps = frozen(pretrained, images, first_block - 1).reshape(3, side, side, -1)
     found = apply(model, params, maps)
     whole = extract(graphdef(), pretrained, images, "caffe").reshape(3, 2, 2, 512)
@@ -54,12 +57,12 @@ def test_it_starts_as_the_mean_of_vgg16_s_features(pretrained, images, first_blo
 def test_the_loss_against_its_formula(pretrained, images):
     config = FineTuningConfig(size=SIZE, dropout=0.0, label_smoothing=0.2)
     side = SIZE // 16
-    task = fine_tuning_task(config, 2, pretrained, side)
+    task = fine_tuning_task(config, 2, pretrained, "caffe", side)
     params = task.init(jax.random.key(1))
     features = frozen(pretrained, images, 4)
     labels = np.array([[0, 0], [1, 0], [1, 1]])
     weights = np.array([[2.0, 0.0], [0.5, 1.5], [1.0, 1.0]])
-    model, _ = split(build_tuned(config, 2)(jax.random.key(1)))
+    model, _ = split(build_tuned(config, 2, "caffe")(jax.random.key(1)))
     maps = features.astype(jnp.float16).reshape(3, side, side, -1)
     odds = np.asarray(apply(model, params, maps), float)
     targets = labels * 0.8 + 0.1
@@ -70,7 +73,7 @@ def test_the_loss_against_its_formula(pretrained, images):
 
 def test_what_does_not_apply_is_not_learnt_and_frozen_blocks_are_not_there(pretrained, images):
     config = FineTuningConfig(size=SIZE)
-    task = fine_tuning_task(config, 2, pretrained, SIZE // 16)
+    task = fine_tuning_task(config, 2, pretrained, "caffe", SIZE // 16)
     params = task.init(jax.random.key(1))
     assert set(params["blocks"]) == {"block5_conv1", "block5_conv2", "block5_conv3"}
     batch = batch_of(frozen(pretrained, images, 4), np.zeros((3, 2)), [[1, 0]] * 3)
@@ -82,7 +85,7 @@ def test_what_does_not_apply_is_not_learnt_and_frozen_blocks_are_not_there(pretr
 
 
 def test_dropout_follows_the_example(pretrained, images):
-    task = fine_tuning_task(FineTuningConfig(size=SIZE), 1, pretrained, SIZE // 16)
+    task = fine_tuning_task(FineTuningConfig(size=SIZE), 1, pretrained, "caffe", SIZE // 16)
     params = task.init(jax.random.key(1))
     batch = batch_of(frozen(pretrained, images, 4), [[0], [1], [1]], [[1.0]] * 3)
     losses = task.losses(params, batch, jax.random.key(2))
@@ -91,3 +94,41 @@ def test_dropout_follows_the_example(pretrained, images):
         task.losses(params, pair, jax.random.key(2)), losses[jnp.array([2, 0])], rtol=1e-3
     )
     assert (losses != task.losses(params, batch, jax.random.key(3))).all()
+
+
+@pytest.mark.parametrize("convention", ["caffe", "torchvision"])
+def test_where_all_blocks_learn_it_starts_as_vgg16_on_images(pretrained, images, convention):
+    config = FineTuningConfig(size=SIZE, first_block=1, views=0)
+    params = fine_tuning_task(config, 2, pretrained, convention, SIZE).init(jax.random.key(1))
+    assert set(params["blocks"]) == set(pretrained)
+    model, _ = split(build_tuned(config, 2, convention)(jax.random.key(1)))
+    found = apply(model, params, images)
+    whole = extract(graphdef(), pretrained, images, convention).reshape(3, 2, 2, 512)
+    expected = np.asarray(whole).mean(axis=(1, 2)) @ np.asarray(params["log_odds"]["kernel"])
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+
+
+def test_where_all_blocks_learn_each_step_sees_another_view(pretrained, images):
+    augmentation = AugmentationConfig(blurred=1.0, rotation=30.0)
+    config = FineTuningConfig(
+        size=SIZE, first_block=1, views=0, dropout=0.0, augmentation=augmentation
+    )
+    task = fine_tuning_task(config, 1, pretrained, "caffe", SIZE)
+    params = task.init(jax.random.key(1))
+    batch = batch_of(images.reshape(3, -1), [[0], [1], [1]], [[1.0]] * 3)
+    key = jax.random.key(2)
+    found = task.losses(params, batch, key)
+    keys = rng.per_example(rng.stream(key, "view"), batch["example_id"])
+    halved = images.astype(jnp.float16).astype(jnp.float32)
+    views = jnp.stack([random_view(*pair, augmentation) for pair in zip(halved, keys, strict=True)])
+    whole = extract(graphdef(), pretrained, views, "caffe").reshape(3, 2, 2, 512)
+    odds = np.asarray(whole.mean(axis=(1, 2)) @ params["log_odds"]["kernel"], float)[:, 0]
+    targets = np.array([0.05, 0.95, 0.95])
+    crossed = targets * np.logaddexp(0, -odds) + (1 - targets) * np.logaddexp(0, odds)
+    np.testing.assert_allclose(found, crossed, rtol=1e-3)
+    assert (found != task.losses(params, batch, jax.random.key(3))).all()
+
+
+def test_views_are_not_kept_where_all_blocks_learn():
+    with pytest.raises(UserError, match=r"tuned\.views is 1, .*: give 0"):
+        FineTuningConfig(first_block=1)

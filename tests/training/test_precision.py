@@ -58,7 +58,8 @@ def head(schedule):
 def tuned(schedule):
     shapes = jax.eval_shape(random_weights, KEY)
     pretrained = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-    return fine_tuning_task(FineTuningConfig(size=32, schedule=schedule), 2, pretrained, 2), MAPS
+    config = FineTuningConfig(size=32, schedule=schedule)
+    return fine_tuning_task(config, 2, pretrained, "caffe", 2), MAPS
 
 
 def in_both(make):
