@@ -6,6 +6,9 @@
 demo     Phantoms of 64 pixels and seeded random weights: a few minutes on two CPU cores.
 kermany  The report's heads, and VGG-16 fine-tuned from its fifth block on, five seeds each, on the
          Guangzhou images.
+kermany_whole  The same with all of VGG-16 fine-tuned, at 224 pixels and on another random view of
+         each image in each epoch, for accelerators: on one H100 17 seconds for each of ten
+         networks, and two minutes for all else but the tables.
 """
 
 from ml_collections import ConfigDict
@@ -40,6 +43,21 @@ RUNS = {
         ),
     ),
     "kermany": ClassificationConfig(),
+    "kermany_whole": ClassificationConfig(
+        tuned=FineTuningConfig(
+            size=224,
+            first_block=1,
+            views=0,
+            schedule=ScheduleConfig(
+                epochs=12,
+                learning_rate=3e-5,
+                decay="cosine",
+                clip_norm=1.0,
+                precision="bfloat16",
+                log_every=100,
+            ),
+        ),
+    ),
 }
 
 

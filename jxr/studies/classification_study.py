@@ -73,11 +73,14 @@ def classification_study(
     }
     claim(workdir, config, **fingerprints)
     stages = Stages(workdir / "stages")
-    for (name, recipe), train_on in product(RECIPES.items(), TRAIN_ON):
-        with stages.timed(f"train-{name}-{train_on}"):
-            recipe.train(inputs, train_on, launch)
+    parts = tuple(dict.fromkeys(("validation", part)))
+    # Tables can be made anew of what the classifiers said, without them.
+    if not all(predictions_file(workdir, one).exists() for one in parts):
+        for (name, recipe), train_on in product(RECIPES.items(), TRAIN_ON):
+            with stages.timed(f"train-{name}-{train_on}"):
+                recipe.train(inputs, train_on, launch)
     said = {}
-    for one in dict.fromkeys(("validation", part)):
+    for one in parts:
         with stages.timed(f"predict-{one}"):
             said[one] = log_odds(inputs, one)
     tables: dict[str, list] = {name: [] for name in TABLES}
@@ -93,9 +96,14 @@ def classification_study(
     return results
 
 
+def predictions_file(workdir: Path, part: str) -> Path:
+    """Returns where the log-odds of a part's images are kept."""
+    return workdir / f"predictions-{part}.npz"
+
+
 def log_odds(inputs: Inputs, part: str) -> dict[Cell, np.ndarray]:
     """Returns seeds x images x questions log-odds of every cell, kept in predictions-PART.npz."""
-    path = inputs.workdir / f"predictions-{part}.npz"
+    path = predictions_file(inputs.workdir, part)
     cells = [Cell(*cell) for cell in product(RECIPES, TRAIN_ON, KINDS)]
     if not path.exists():
         arrays: dict[str, Any] = {

@@ -94,7 +94,7 @@ def frozen_maps(
         return jax.image.resize(batch, shape, "linear", antialias=True)
 
     if config.first_block == 1:
-        shrunk = in_batches(transform, images, np.arange(len(images), dtype=np.int32))
+        shrunk = in_batches(jax.jit(transform), images, np.arange(len(images), dtype=np.int32))
         return shrunk.reshape(len(images), -1).astype(np.float16)
     return cached_features(
         backbone.up_to(config.first_block - 1),

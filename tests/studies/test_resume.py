@@ -53,7 +53,7 @@ def small(config):
     data = dataclasses.replace(config.data, size=64)
     tuned = dataclasses.replace(
         config.tuned,
-        size=64,
+        size=32,
         views=0,
         schedule=dataclasses.replace(
             config.tuned.schedule, epochs=2, batch_size=8, checkpoint_every=3
