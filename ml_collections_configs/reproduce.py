@@ -12,8 +12,8 @@ kermany       The report on the Guangzhou images with a U-Net that two CPU cores
               without); scores in `experiments/results/kermany/results.json`.
 kermany_full  The same with a U-Net of 64 channels on whole images for 30 epochs, for accelerators:
               on one H200 three minutes of training for each of the four U-Nets and two and a half
-              for all else. With these rates it has not been run; see experiments/results/h200. What
-              needs less memory: see restorer.py.
+              for all else. With these rates only the first seven epochs were run; see
+              experiments/results/h200. What needs less memory: see restorer.py.
 """
 
 from ml_collections import ConfigDict

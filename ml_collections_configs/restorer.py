@@ -6,9 +6,9 @@
 cpu   16 channels, residual, 112-pixel crops, 3 epochs: eleven minutes on two CPU cores;
       scores in `experiments/results/kermany/results.json`.
 full  64 channels, whole images, 30 epochs, as many as the report: for accelerators, three minutes
-      on one H200. With these rates it has not been run; see experiments/results/h200. What needs
-      less memory: unet.schedule.accumulate=4, unet.remat=True,
-      unet.schedule.precision=bfloat16 (this one changes the result).
+      on one H200. With these rates only the first seven epochs were run; see
+      experiments/results/h200. What needs less memory: unet.schedule.accumulate=4,
+      unet.remat=True, unet.schedule.precision=bfloat16 (this one changes the result).
 """
 
 from ml_collections import ConfigDict
