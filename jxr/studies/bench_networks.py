@@ -17,6 +17,7 @@ from jxr.restoration.wiener_bank import wiener_bank
 from jxr.studies.bench_optics import RADIUS, SIGMA, chests
 from jxr.studies.timing import Case, largest_difference, waiting
 from jxr.training.flop import count_flop
+from jxr.training.observe import compile_step
 from jxr.training.step import Task, init_state, make_train_step
 
 LEARNING_RATE = 1e-3
@@ -204,15 +205,14 @@ def train_cases(
 
 def stepping(step: Any, state: Any, batch: Any, key: Any) -> tuple[Callable[[], Any], int]:
     """Returns a call that trains by one more step and waits, and the operations of a step."""
-    flop = count_flop(step, state, batch, key)
-    update = jax.jit(step, donate_argnums=0)
+    compiled = compile_step(jax.jit(step, donate_argnums=0), state, batch, key)
 
     def ours() -> Any:
         nonlocal state
-        state, loss = update(state, batch, key)
+        state, loss = compiled.call(state, batch, key)
         return jax.block_until_ready(loss)
 
-    return ours, flop
+    return ours, compiled.flop
 
 
 def moved(params: Any, key: Any) -> Any:
