@@ -17,9 +17,10 @@ README = (ROOT / "README.md").read_text()
 def test_tables_of_the_readme_are_the_committed_results():
     assert summary(results("kermany")) in README
     assert to_markdown(limit_table(results("restorer")["restoration"])) in README
-    recipes = recipe_table(results("classification")["classification"])
-    recipes = without(recipes, {"blurred → original", "blurred → recovered"})
-    assert to_markdown(recipes) in README
+    for study in ("classification", "classification_whole"):
+        recipes = recipe_table(results(study)["classification"])
+        recipes = without(recipes, {"blurred → original", "blurred → recovered"})
+        assert to_markdown(recipes) in README
 
     breaks = [row for row in results("sweep")["breaks"] if row["train_sigma"] == 0]
     assert to_markdown(break_table(breaks)) in README
