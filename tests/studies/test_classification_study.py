@@ -114,6 +114,17 @@ def test_rows(finished):
     assert len(results["test"]["comparisons"]) == 2 * 4 * 4
 
 
+def test_tables_are_made_anew_of_kept_predictions_without_any_network(finished, tmp_path):
+    config, folder, results = finished
+    for part in ("validation", "test"):
+        name = f"predictions-{part}.npz"
+        (tmp_path / name).write_bytes((folder / "run" / name).read_bytes())
+    anew = classification_study(config, tmp_path, folder / "cache", "test")
+    assert not list(tmp_path.rglob("checkpoints"))
+    for name in ("classification", "matched", "calibration", "comparisons", "roc_band"):
+        assert anew[name] == results["test"][name]
+
+
 def test_scores_are_those_of_the_saved_predictions(finished):
     _, folder, results = finished
     saved = np.load(folder / "run" / "predictions-test.npz")
