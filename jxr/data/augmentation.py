@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from jxr import rng
 from jxr.config import AugmentationConfig
@@ -10,6 +10,24 @@ from jxr.optics import degrade, kernel_radius
 
 Image = Float[Array, "height width 1"]
 Number = Float[Array, ""]
+
+
+def random_views(
+    images: Float[Array, "batch height width 1"],
+    example_ids: Int[Array, " batch"],
+    key: Key[Array, ""],
+    config: AugmentationConfig,
+) -> Float[Array, "batch height width 1"]:
+    """Returns a random view of each image; a view follows the example, not its place.
+
+    Args:
+        images: float32 in [0, 1].
+        example_ids: Which they are.
+        key: Of these views: the same key and example, the same view.
+        config: How far views may go.
+    """
+    keys = rng.per_example(key, example_ids)
+    return jax.vmap(random_view, in_axes=(0, 0, None))(images, keys, config)
 
 
 def random_view(image: Image, key: Key[Array, ""], config: AugmentationConfig) -> Image:

@@ -40,7 +40,7 @@ def classification_study(
     Args:
         config: Which images, recipes and seeds.
         workdir: Run directory; gets `predictions-PART.npz`, and `results.json` for test images,
-            `validation.json` for the others.
+            `validation.json` for the others. Where it has all predictions, nothing is trained.
         cache: Folder of decoded images and features, which other runs may share.
         part: `validation`, or `test` once all recipes are finished.
         launch: See `fit`.

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from jxr import rng
 from jxr.config import FineTuningConfig
 from jxr.data import batches
-from jxr.data.augmentation import random_view
+from jxr.data.augmentation import random_views
 from jxr.data.stack import Stack
 from jxr.evaluation.overlap import equal_classes
 from jxr.models import abstract, apply
@@ -87,8 +87,7 @@ def frozen_maps(
 
     def transform(batch: Array, rows: Array) -> Array:
         if view is not None:
-            keys = rng.per_example(view_key, rows)
-            batch = jax.vmap(random_view, in_axes=(0, 0, None))(batch, keys, config.augmentation)
+            batch = random_views(batch, rows, view_key, config.augmentation)
         batch = batch[:, :, ::-1] if mirrored else batch
         shape = (len(batch), config.size, config.size, 1)
         return jax.image.resize(batch, shape, "linear", antialias=True)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
@@ -11,7 +10,7 @@ from jaxtyping import Array, Float, Key
 
 from jxr import rng
 from jxr.config import FineTuningConfig
-from jxr.data.augmentation import random_view
+from jxr.data.augmentation import random_views
 from jxr.models import abstract, apply_in, split
 from jxr.models.tuned_vgg16 import TunedVGG16
 from jxr.models.vgg16 import Convention, blocks
@@ -58,9 +57,12 @@ def fine_tuning_task(
     def losses(params: Params, batch: Batch, key: Key[Array, ""]) -> Float[Array, " batch"]:
         features = batch["features"].reshape(len(batch["features"]), side, side, -1)
         if config.first_block == 1:
-            view_keys = rng.per_example(rng.stream(key, "view"), batch["example_id"])
-            view = jax.vmap(random_view, in_axes=(0, 0, None))
-            features = view(features.astype(jnp.float32), view_keys, config.augmentation)
+            features = random_views(
+                features.astype(jnp.float32),
+                batch["example_id"],
+                rng.stream(key, "view"),
+                config.augmentation,
+            )
         keys = rng.per_example(key, batch["example_id"])
         log_odds = apply_in(
             config.schedule.precision, graphdef, params, features, dropout_keys=keys
