@@ -1,73 +1,83 @@
 """Confidence intervals: the bootstrap over images and Wilson's for a fraction."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float, Float64, Integer, Shaped
+from jaxtyping import Float, Float64, Integer
 from scipy.stats import norm
 
 from jxr.evaluation.classification import check
 
+BLOCK = 100  # resamples that are drawn and scored at once: 25 MB of counts for 32,000 images
+
+
+# `accuracy` or `auc` of `jxr.evaluation.classification`, or alike: maps labels, probabilities and
+# counts to a score for each seed and resample.
+Metric = Callable[..., np.ndarray]
+
 
 def bootstrap_interval(
-    statistic: Callable[..., float],
-    *arrays: Shaped[np.ndarray, "... _n"],
+    statistic: Callable[[np.ndarray], np.ndarray],
+    n: int,
+    *,
     samples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
-) -> tuple[float, float]:
+) -> tuple[Float64[np.ndarray, "..."], Float64[np.ndarray, "..."]]:
     """Percentile bootstrap interval of a statistic over images (Efron 1979).
 
     Args:
-        statistic: maps the resampled arrays to one number; NaN says that the statistic does not
-            exist for this resample (one class only, say), which is then drawn anew.
-        *arrays: the images lie along the last axis of each; all are resampled alike.
+        statistic: maps counts (how often each image was drawn: integers, resamples x n) to the
+            statistic of each resample, a number or an array. NaN says that it does not exist for
+            this resample (of one class only, say), which is then drawn anew.
+        n: number of images, at least 1.
         samples: number of resamples.
         seed: of NumPy's generator; the same seed and n give the same resamples.
         level: the coverage aimed at, between 0 and 1.
 
     Returns:
-        The lower and the upper end.
+        The lower and the upper end, as the statistic of one resample is shaped.
 
     Raises:
-        ValueError: the arrays differ in their number of images or hold none, or the statistic
-            exists for hardly any resample.
+        ValueError: the statistic exists for hardly any resample, or there are no images.
     """
-    sizes = {array.shape[-1] for array in arrays}
-    if len(sizes) != 1 or 0 in sizes:
-        raise ValueError(f"arrays must hold the same images along the last axis, got {sizes}")
-    n = sizes.pop()
-    values = resampled(statistic, n, arrays, samples, seed)
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def resampled(
-    statistic: Callable[..., Any],
-    n: int,
-    arrays: Sequence[np.ndarray],
-    samples: int,
-    seed: int,
-) -> list[Any]:
-    """Returns the statistic of each resample; those where it is NaN are drawn anew."""
+    if n < 1:
+        raise ValueError(f"a bootstrap needs images, got {n}")
     generator = np.random.default_rng(seed)
-    values: list[Any] = []
-    for _ in range(10 * samples):
-        index = generator.integers(0, n, size=n)
-        value = statistic(*(array[..., index] for array in arrays))
-        if not np.isnan(value).any():
-            values.append(value)
-        if len(values) == samples:
-            return values
-    raise ValueError("the statistic is NaN for most resamples; more images are needed")
+    blocks: list[np.ndarray] = []
+    for _ in range(10 * math.ceil(samples / BLOCK)):
+        drawn = generator.integers(0, n, size=(BLOCK, n)) + n * np.arange(BLOCK)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=BLOCK * n).reshape(BLOCK, n)
+        values = statistic(counts)
+        exists = ~np.isnan(values.reshape(BLOCK, -1)).any(axis=1)
+        blocks.append(values[exists])
+        if sum(map(len, blocks)) >= samples:
+            break
+    else:
+        raise ValueError("the statistic is NaN for most resamples; more images are needed")
+    values = np.concatenate(blocks)[:samples]
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return np.asarray(low), np.asarray(high)
+
+
+def seed_means(
+    metric: Metric,
+    labels: Integer[np.ndarray, "n"],
+    probabilities: Float[np.ndarray, "seeds n"],
+    counts: Integer[np.ndarray, "resamples n"],
+) -> Float64[np.ndarray, "resamples"]:
+    """Returns a metric's mean over seeds for each resample, NaN for those of one class only."""
+    positives = counts @ labels
+    both = (positives > 0) & (positives < counts.sum(axis=1))
+    means = metric(labels, probabilities, counts=counts).mean(axis=0)
+    return np.where(both, means, math.nan)
 
 
 def seed_mean_interval(
     labels: Integer[np.ndarray, "n"],
     probabilities: Float[np.ndarray, "seeds n"],
-    metric: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    metric: Metric,
     *,
     samples: int = 2000,
     seed: int = 0,
@@ -82,7 +92,7 @@ def seed_mean_interval(
     Args:
         labels: 0 or 1.
         probabilities: of class 1, in [0, 1], one row for each seed.
-        metric: `accuracy` or `auc` of `jxr.evaluation.classification`, or alike.
+        metric: `accuracy` or `auc`, or alike.
         samples: number of resamples; those with one class only are drawn anew.
         seed: of the bootstrap, not of the training.
         level: the coverage aimed at, between 0 and 1.
@@ -94,15 +104,14 @@ def seed_mean_interval(
         ValueError: a probability is not finite, or the labels are not a mix of 0 and 1.
     """
     check(labels, probabilities)
-
-    def statistic(labels: np.ndarray, probabilities: np.ndarray) -> float:
-        if labels.min() == labels.max():
-            return math.nan
-        return float(metric(labels, probabilities).mean())
-
-    return bootstrap_interval(
-        statistic, labels, probabilities, samples=samples, seed=seed, level=level
+    low, high = bootstrap_interval(
+        lambda counts: seed_means(metric, labels, probabilities, counts),
+        labels.size,
+        samples=samples,
+        seed=seed,
+        level=level,
     )
+    return float(low), float(high)
 
 
 def roc_band(
@@ -145,21 +154,21 @@ def roc_band(
     # Equal scores cannot be told apart by a threshold: a curve turns where they end.
     turns = [np.flatnonzero(np.r_[row[1:] != row[:-1], True]) for row in descending]
 
-    def statistic(index: np.ndarray) -> np.ndarray:
-        times = np.bincount(index, minlength=labels.size)
-        curves = []
-        for places, turn in zip(order, turns, strict=True):
-            positive = np.cumsum(times[places] * (labels[places] == 1))[turn]
-            negative = np.cumsum(times[places] * (labels[places] == 0))[turn]
-            if not positive[-1] or not negative[-1]:
-                return np.full(grid.size, math.nan)
-            fpr, tpr = np.r_[0, negative / negative[-1]], np.r_[0, positive / positive[-1]]
-            curves.append(np.interp(grid, fpr, tpr))
-        return np.mean(curves, axis=0)
+    def statistic(counts: np.ndarray) -> np.ndarray:
+        bands = np.full((len(counts), grid.size), math.nan)
+        for band, times in zip(bands, counts, strict=True):
+            curves = []
+            for places, turn in zip(order, turns, strict=True):
+                positive = np.cumsum(times[places] * (labels[places] == 1))[turn]
+                negative = np.cumsum(times[places] * (labels[places] == 0))[turn]
+                if positive[-1] and negative[-1]:
+                    fpr, tpr = np.r_[0, negative / negative[-1]], np.r_[0, positive / positive[-1]]
+                    curves.append(np.interp(grid, fpr, tpr))
+            if curves:
+                band[:] = np.mean(curves, axis=0)
+        return bands
 
-    values = resampled(statistic, labels.size, (np.arange(labels.size),), samples, seed)
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return low, high
+    return bootstrap_interval(statistic, labels.size, samples=samples, seed=seed, level=level)
 
 
 def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:

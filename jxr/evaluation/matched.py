@@ -4,15 +4,15 @@ A nuisance that differs between the classes can be what a classifier has learned
 are alike in it, it can no longer tell the classes apart.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Integer
 
 from jxr.evaluation.classification import accuracy, auc, check, score
-from jxr.evaluation.intervals import bootstrap_interval
+from jxr.evaluation.intervals import Metric, bootstrap_interval, seed_means
 
 
 @dataclass(frozen=True)
@@ -101,15 +101,16 @@ def matched_scores(
     """
     labels = np.repeat([0, 1], len(pairs.negative))
     negative, positive = log_odds[:, pairs.negative], log_odds[:, pairs.positive]
-    scores = [
-        score(labels, row, threshold=0.0) for row in np.concatenate([negative, positive], axis=1)
-    ]
+    both = np.concatenate([negative, positive], axis=1)
+    scores = [score(labels, row, threshold=0.0) for row in both]
 
-    def interval(metric: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> list[float]:
-        def statistic(negative: np.ndarray, positive: np.ndarray) -> float:
-            return float(metric(labels, np.concatenate([negative, positive], axis=1)).mean())
-
-        return list(bootstrap_interval(statistic, negative, positive, samples=samples))
+    def interval(metric: Metric) -> list[float]:
+        low, high = bootstrap_interval(
+            lambda counts: seed_means(metric, labels, both, np.tile(counts, 2)),
+            len(pairs.negative),
+            samples=samples,
+        )
+        return [float(low), float(high)]
 
     return {
         "n": len(labels),
@@ -117,6 +118,6 @@ def matched_scores(
             name: float(np.mean([getattr(one, name) for one in scores]))
             for name in ("accuracy", "auc", "sensitivity", "specificity")
         },
-        "accuracy_ci95": interval(lambda labels, values: accuracy(labels, values, 0.0)),
+        "accuracy_ci95": interval(partial(accuracy, threshold=0.0)),
         "auc_ci95": interval(auc),
     }

@@ -1,7 +1,5 @@
 """Do two classifiers differ on the same images? McNemar's exact test, the paired bootstrap."""
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +7,7 @@ from jaxtyping import Bool, Float, Integer
 from scipy.stats import binom
 
 from jxr.evaluation.classification import check
-from jxr.evaluation.intervals import bootstrap_interval
+from jxr.evaluation.intervals import Metric, bootstrap_interval, seed_means
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def paired_difference(
     labels: Integer[np.ndarray, "n"],
     first: Float[np.ndarray, "seeds n"],
     second: Float[np.ndarray, "seeds n"],
-    metric: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    metric: Metric,
     *,
     samples: int = 2000,
     seed: int = 0,
@@ -82,7 +80,7 @@ def paired_difference(
         labels: 0 or 1.
         first: log-odds or probabilities, one row for each seed.
         second: the same of the other classifier, on the same images.
-        metric: `accuracy` or `auc` of `jxr.evaluation.classification`, or alike.
+        metric: `accuracy` or `auc`, or alike.
         samples: number of resamples; those with one class only are drawn anew.
         seed: of the bootstrap.
         level: the coverage aimed at, between 0 and 1.
@@ -93,12 +91,10 @@ def paired_difference(
     for scores in (first, second):
         check(labels, scores)
 
-    def difference(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
-        if labels.min() == labels.max():
-            return math.nan
-        return float(metric(labels, second).mean() - metric(labels, first).mean())
+    def difference(counts: np.ndarray) -> np.ndarray:
+        better = seed_means(metric, labels, second, counts)
+        return better - seed_means(metric, labels, first, counts)
 
-    low, high = bootstrap_interval(
-        difference, labels, first, second, samples=samples, seed=seed, level=level
-    )
-    return Difference(mean=difference(labels, first, second), low=low, high=high)
+    low, high = bootstrap_interval(difference, labels.size, samples=samples, seed=seed, level=level)
+    once = np.ones((1, labels.size), int)
+    return Difference(mean=float(difference(once)[0]), low=float(low), high=float(high))

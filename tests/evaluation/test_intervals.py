@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.metrics import roc_curve
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from jxr.evaluation import (
     accuracy,
@@ -34,7 +34,7 @@ def test_wilson_refuses_impossible_counts(successes, n):
 
 def test_bootstrap_of_a_mean_has_the_known_width():
     values = np.random.default_rng(1).normal(size=400)
-    low, high = bootstrap_interval(lambda x: float(x.mean()), values)
+    low, high = bootstrap_interval(lambda counts: counts @ values / 400, 400)
     error = values.std() / math.sqrt(values.size)  # exact standard deviation of the resampled mean
     assert low == pytest.approx(values.mean() - 1.96 * error, abs=0.15 * error)
     assert high == pytest.approx(values.mean() + 1.96 * error, abs=0.15 * error)
@@ -80,24 +80,38 @@ def test_resamples_of_one_class_are_redrawn():
 def test_same_seed_same_interval():
     values = np.random.default_rng(4).uniform(size=50)
 
-    def mean(x):
-        return float(x.mean())
+    def interval(seed):
+        return bootstrap_interval(lambda counts: counts @ values, 50, samples=100, seed=seed)
 
-    first = bootstrap_interval(mean, values, samples=100, seed=5)
-    assert first == bootstrap_interval(mean, values, samples=100, seed=5)
-    assert first != bootstrap_interval(mean, values, samples=100, seed=6)
+    assert interval(5) == interval(5)
+    assert interval(5) != interval(6)
 
 
 def test_bootstrap_refuses_what_it_cannot_do():
-    with pytest.raises(ValueError, match="last axis"):
-        bootstrap_interval(lambda a, b: 0.0, np.zeros(3), np.zeros(4))
+    with pytest.raises(ValueError, match="needs images"):
+        bootstrap_interval(lambda counts: counts.sum(axis=1), 0)
     with pytest.raises(ValueError, match="most resamples"):
-        bootstrap_interval(lambda a: math.nan, np.zeros(3), samples=5)
+        bootstrap_interval(lambda counts: np.full(len(counts), math.nan), 3, samples=5)
     with pytest.raises(ValueError, match="only one class"):
         seed_mean_interval(np.zeros(3, int), np.zeros((1, 3)), auc)
 
 
 @pytest.mark.parametrize("decimals", [0, 6])  # many ties, and none
+def test_intervals_of_auc_and_accuracy_equal_a_brute_force_over_drawn_images(decimals):
+    generator = np.random.default_rng(9)
+    labels = generator.integers(0, 2, 30)
+    scores = np.round(generator.normal(size=(3, 30)) + labels, decimals)
+    draws, areas, fractions = np.random.default_rng(10), [], []
+    for _ in range(150):  # more than are scored at once
+        index = draws.integers(0, 30, size=30)
+        areas.append(np.mean([roc_auc_score(labels[index], row[index]) for row in scores]))
+        fractions.append(np.mean([(row[index] >= 0.5) == labels[index] for row in scores]))
+    for metric, values in ((auc, areas), (accuracy, fractions)):
+        found = seed_mean_interval(labels, scores, metric, samples=150, seed=10, level=0.8)
+        np.testing.assert_allclose(found, np.quantile(values, [0.1, 0.9]), atol=1e-12)
+
+
+@pytest.mark.parametrize("decimals", [0, 6])
 def test_roc_band_equals_a_brute_force_over_drawn_images(decimals):
     generator = np.random.default_rng(6)
     labels = generator.integers(0, 2, 40)

@@ -1,5 +1,7 @@
 """McNemar's test against SciPy and a count by hand; the paired bootstrap against its variance."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -40,7 +42,7 @@ def test_the_interval_of_a_difference_has_the_variance_of_discordant_images():
     first[b + c : b + c + 150] *= -1  # wrong by both: they say nothing
     second[b + c : b + c + 150] *= -1
     found = paired_difference(
-        labels, first[None], second[None], lambda y, s: accuracy(y, s, 0.0), samples=4000
+        labels, first[None], second[None], partial(accuracy, threshold=0.0), samples=4000
     )
     assert found.mean == pytest.approx((c - b) / n)
     deviation = np.sqrt(b + c - (c - b) ** 2 / n) / n
