@@ -16,11 +16,13 @@ flags.adopt_module_key_flags(cli)
 def main() -> None:
     """Runs what is left of the study in the run directory."""
     from jxr.config import AdaptationConfig
+
+    config = cli.config_of(AdaptationConfig, CONFIG)
+
     from jxr.reporting.adaptation_figure import write_adaptation
     from jxr.studies.adaptation import adaptation_study
     from jxr.studies.workdir import FILES
 
-    config = cli.config_of(AdaptationConfig, CONFIG)
     workdir, cache = cli.folders()
     results = adaptation_study(config, workdir, cache, PART.value, LAUNCH())
     write_adaptation(results, workdir / "report")

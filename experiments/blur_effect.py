@@ -11,10 +11,12 @@ flags.adopt_module_key_flags(cli)
 def main() -> None:
     """Runs what is left of the study in the run directory."""
     from jxr.config import BlurEffectConfig
+
+    config = cli.config_of(BlurEffectConfig, CONFIG)
+
     from jxr.reporting.blur_effect_figure import write_blur_effect
     from jxr.studies.blur_effect import blur_effect_study
 
-    config = cli.config_of(BlurEffectConfig, CONFIG)
     workdir, cache = cli.folders()
     results = blur_effect_study(config, workdir, cache)
     write_blur_effect(results, workdir / "report")

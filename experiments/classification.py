@@ -16,11 +16,13 @@ flags.adopt_module_key_flags(cli)
 def main() -> None:
     """Runs what is left of the study in the run directory."""
     from jxr.config import ClassificationConfig
+
+    config = cli.config_of(ClassificationConfig, CONFIG)
+
     from jxr.reporting.classification_figure import write_classification
     from jxr.studies.classification_study import classification_study
     from jxr.studies.workdir import FILES
 
-    config = cli.config_of(ClassificationConfig, CONFIG)
     workdir, cache = cli.folders()
     results = classification_study(config, workdir, cache, PART.value, LAUNCH())
     write_classification(results, workdir / "report")

@@ -122,7 +122,10 @@ def run(main: Callable[[], None], *, workdir: bool = True) -> None:
 
 
 def config_of(kind: type[ConfigT], flag: flags.FlagHolder) -> ConfigT:
-    """Returns the config flag's value as the dataclass `kind`."""
+    """Returns the config flag's value as the dataclass `kind`.
+
+    Commands call this before they import what takes seconds to load: a mistake is told at once.
+    """
     from jxr.config_dict import from_config_dict
 
     if flag.value is None:
@@ -197,14 +200,16 @@ def _parse_flags(arguments: list[str]) -> list[str]:
 
 def _guarded(main: Callable[[], None]) -> None:
     keep_compiled()
-    from jxr.training.processes import leave
     from jxr.training.stopping import Stopped
 
     try:
         main()
     except UserError as error:
         _tell(error)
-        leave(USER_ERROR)
+        if "distributed" in flags.FLAGS and flags.FLAGS.distributed:
+            from jxr.training.processes import leave
+
+            leave(USER_ERROR)
         sys.exit(USER_ERROR)
     except Stopped as stopped:
         logging.info("%s", stopped)

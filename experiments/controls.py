@@ -11,10 +11,12 @@ flags.adopt_module_key_flags(cli)
 def main() -> None:
     """Runs what is left of the study in the run directory."""
     from jxr.config import ControlsConfig
+
+    config = cli.config_of(ControlsConfig, CONFIG)
+
     from jxr.reporting.controls_figure import write_controls
     from jxr.studies.controls_study import controls_study
 
-    config = cli.config_of(ControlsConfig, CONFIG)
     workdir, cache = cli.folders()
     results = controls_study(config, workdir, cache)
     write_controls(results, workdir / "report")

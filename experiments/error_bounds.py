@@ -18,9 +18,11 @@ flags.adopt_module_key_flags(cli)
 def main() -> None:
     """Calibrates, scores and writes."""
     from jxr.config import RestorerStudyConfig
-    from jxr.studies.error_bounds import error_bounds_study
 
     config = cli.config_of(RestorerStudyConfig, CONFIG)
+
+    from jxr.studies.error_bounds import error_bounds_study
+
     output = Path(OUTPUT.value).expanduser()
     results = error_bounds_study(config, Path(cli.CACHE.value).expanduser(), output)
     covered = f"{results['coverage']:.3f} covered, {results['level']:g} wanted"

@@ -11,10 +11,12 @@ flags.adopt_module_key_flags(cli)
 def main() -> None:
     """Runs what is left of the study in the run directory."""
     from jxr.config import FieldConfig
+
+    config = cli.config_of(FieldConfig, CONFIG)
+
     from jxr.reporting.field_figure import write_field
     from jxr.studies.field_study import field_study
 
-    config = cli.config_of(FieldConfig, CONFIG)
     workdir, cache = cli.folders()
     results = field_study(config, workdir, cache)
     write_field(results, workdir / "report")

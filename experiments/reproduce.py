@@ -12,11 +12,13 @@ flags.adopt_module_key_flags(cli)
 def main() -> None:
     """Runs what is left of the report in the run directory."""
     from jxr.config import ReproduceConfig
+
+    config = cli.config_of(ReproduceConfig, CONFIG)
+
     from jxr.reporting import read_examples, write_report
     from jxr.studies.reproduce import reproduce
     from jxr.studies.restoration_stage import EXAMPLES
 
-    config = cli.config_of(ReproduceConfig, CONFIG)
     workdir, cache = cli.folders()
     results = reproduce(config, workdir, cache, LAUNCH())
     write_report(results, workdir / "report", examples=read_examples(workdir / EXAMPLES))

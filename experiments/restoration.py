@@ -11,10 +11,12 @@ flags.adopt_module_key_flags(cli)
 def main() -> None:
     """Runs what is left of the table in the run directory."""
     from jxr.config import RestorationTableConfig
+
+    config = cli.config_of(RestorationTableConfig, CONFIG)
+
     from jxr.reporting import write_restoration
     from jxr.studies.restoration_table import restoration_table
 
-    config = cli.config_of(RestorationTableConfig, CONFIG)
     workdir, cache = cli.folders()
     results = restoration_table(config, workdir, cache)
     write_restoration(results, workdir / "report")

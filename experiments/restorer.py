@@ -11,10 +11,12 @@ flags.adopt_module_key_flags(cli)
 def main() -> None:
     """Runs what is left of the study in the run directory."""
     from jxr.config import RestorerStudyConfig
+
+    config = cli.config_of(RestorerStudyConfig, CONFIG)
+
     from jxr.reporting.restorer_figure import write_restorer
     from jxr.studies.restorer_study import restorer_study
 
-    config = cli.config_of(RestorerStudyConfig, CONFIG)
     workdir, cache = cli.folders()
     results = restorer_study(config, workdir, cache)
     write_restorer(results, workdir / "report")

@@ -16,11 +16,13 @@ flags.adopt_module_key_flags(cli)
 def main() -> None:
     """Runs what is left of the study in the run directory."""
     from jxr.config import RestorerSweepConfig
+
+    config = cli.config_of(RestorerSweepConfig, CONFIG)
+
     from jxr.reporting.sweep_restorers_figure import write_restorer_sweep
     from jxr.studies.sweep_restorers import restorer_sweep_study
     from jxr.studies.workdir import FILES
 
-    config = cli.config_of(RestorerSweepConfig, CONFIG)
     workdir, cache = cli.folders()
     results = restorer_sweep_study(config, workdir, cache, PART.value, LAUNCH())
     write_restorer_sweep(results, workdir / "report")

@@ -16,11 +16,13 @@ flags.adopt_module_key_flags(cli)
 def main() -> None:
     """Runs what is left of the study in the run directory."""
     from jxr.config import SigmaSweepConfig
+
+    config = cli.config_of(SigmaSweepConfig, CONFIG)
+
     from jxr.reporting.sweep_figure import write_sigma_sweep
     from jxr.studies.sweep_study import sigma_sweep_study
     from jxr.studies.workdir import FILES
 
-    config = cli.config_of(SigmaSweepConfig, CONFIG)
     workdir, cache = cli.folders()
     results = sigma_sweep_study(config, workdir, cache, PART.value, LAUNCH())
     write_sigma_sweep(results, workdir / "report")

@@ -13,9 +13,11 @@ flags.adopt_module_key_flags(cli)
 def main() -> None:
     """Trains, or goes on with, the head in the run directory."""
     from jxr.config import ClassifierRun
-    from jxr.studies.runs import train_classifier
 
     config = cli.config_of(ClassifierRun, CONFIG)
+
+    from jxr.studies.runs import train_classifier
+
     workdir, cache = cli.folders()
     train_classifier(config, workdir, cache, LAUNCH(), accept_changes=ACCEPT_CHANGES.value)
     cli.say(f"trained; scores by: python -m experiments.evaluate --workdir={workdir}")

@@ -13,9 +13,11 @@ flags.adopt_module_key_flags(cli)
 def main() -> None:
     """Trains, or goes on with, the U-Net in the run directory."""
     from jxr.config import RestorerRun
-    from jxr.studies.runs import train_restorer
 
     config = cli.config_of(RestorerRun, CONFIG)
+
+    from jxr.studies.runs import train_restorer
+
     workdir, cache = cli.folders()
     train_restorer(config, workdir, cache, LAUNCH(), accept_changes=ACCEPT_CHANGES.value)
     cli.say(f"trained; scores by: python -m experiments.evaluate --workdir={workdir}")

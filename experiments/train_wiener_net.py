@@ -13,9 +13,11 @@ flags.adopt_module_key_flags(cli)
 def main() -> None:
     """Trains, or goes on with, the network in the run directory."""
     from jxr.config import WienerNetRun
-    from jxr.studies.wiener_nets import train_wiener_net
 
     config = cli.config_of(WienerNetRun, CONFIG)
+
+    from jxr.studies.wiener_nets import train_wiener_net
+
     workdir, cache = cli.folders()
     train_wiener_net(config, workdir, cache, LAUNCH(), accept_changes=ACCEPT_CHANGES.value)
     cli.say(

@@ -70,6 +70,31 @@ def test_experiments_import_neither_jax_nor_tensorflow_for_their_help():
         subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
 
 
+def test_a_mistake_in_a_config_is_told_before_jax_is_loaded():
+    """It would take seconds, several times what finding the mistake takes."""
+    commands = [
+        path
+        for path in sorted((ROOT / "experiments").glob("*.py"))
+        if "cli.config_of" in path.read_text()
+    ]
+    assert len(commands) > 10
+    for path in commands:
+        folder = "output" if "workdir=False" in path.read_text() else "workdir"
+        arguments = [path.stem, f"--{folder}=never-made"]
+        script = (
+            "import runpy, sys\n"
+            f"sys.argv = {arguments}\n"
+            "try:\n"
+            f"    runpy.run_module('experiments.{path.stem}', run_name='__main__')\n"
+            "except SystemExit as ended:\n"
+            "    assert ended.code == 2, ended.code\n"
+            "assert not {'jax', 'scipy', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        )
+        called = [sys.executable, "-c", script]
+        ended = subprocess.run(called, cwd=ROOT, check=True, capture_output=True, text=True)
+        assert ended.stderr.startswith("error: no config: give --config=FILE.py:NAME"), path
+
+
 PICKLERS = {"pickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
 
