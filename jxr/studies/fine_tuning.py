@@ -67,7 +67,7 @@ def frozen_maps(
 ) -> Float[np.ndarray, "n features"]:
     """Returns what the frozen blocks give for images, flattened, as a float16 memory map.
 
-    If no block is frozen, the images themselves.
+    If no block is frozen, the shrunken images themselves, float16 in memory.
 
     Args:
         config: Which blocks, and which size the images are shrunk to.
@@ -93,8 +93,9 @@ def frozen_maps(
         return jax.image.resize(batch, shape, "linear", antialias=True)
 
     if config.first_block == 1:
-        shrunk = in_batches(jax.jit(transform), images, np.arange(len(images), dtype=np.int32))
-        return shrunk.reshape(len(images), -1).astype(np.float16)
+        half = jax.jit(lambda *batch: transform(*batch).astype(np.float16))
+        shrunk = in_batches(half, images, np.arange(len(images), dtype=np.int32))
+        return shrunk.reshape(len(images), -1)
     return cached_features(
         backbone.up_to(config.first_block - 1),
         images,
