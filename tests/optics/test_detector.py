@@ -45,7 +45,7 @@ def test_counts_are_poisson(mean):
 def test_dose_scales_counts_and_ringing_below_zero_has_none():
     intensity = jnp.array([1.0, 0.25, 0.0, -0.01])
     np.testing.assert_allclose(expected_counts(intensity, 400.0), [400.0, 100.0, 0.0, 0.0])
-    counts = poisson_counts(jax.random.key(0), expected_counts(intensity, 400.0))
+    counts = jax.jit(poisson_counts)(jax.random.key(0), expected_counts(intensity, 400.0))
     np.testing.assert_array_equal(counts[2:], 0)
 
 
@@ -112,7 +112,7 @@ def test_covariance_of_neighbours_is_that_of_the_spread(flat_exposures):
 
 def test_the_scintillator_keeps_counts_and_blurs_the_signal():
     counts = jnp.zeros((1, 17, 17, 1)).at[0, 8, 8, 0].set(1000.0)
-    light = spread_light(counts, SPREADING)
+    light = np.asarray(jax.jit(lambda x: spread_light(x, SPREADING))(counts))
     assert float(light.sum()) == pytest.approx(1000, rel=1e-4)
     assert float(light[0, 8, 8, 0]) < 500
     np.testing.assert_allclose(light, light[:, ::-1], atol=1e-3)
@@ -130,9 +130,11 @@ def test_blur_acts_on_linear_intensity_before_the_counts():
     def blur(x):
         return transfer_blur(x, gaussian_transfer(1.5))
 
-    integrals = detect(jax.random.key(5), intensity, 1e6, exact, blur=blur)
-    right = -np.log(np.asarray(blur(intensity)))
-    wrong = np.asarray(blur(jnp.asarray(3 * image)))
+    shoot = jax.jit(lambda key, x: detect(key, x, 1e6, exact, blur=blur))
+    integrals = np.asarray(shoot(jax.random.key(5), intensity))
+    blur_only = jax.jit(blur)
+    right = -np.log(np.asarray(blur_only(intensity)))
+    wrong = np.asarray(blur_only(jnp.asarray(3 * image)))
     assert np.abs(integrals - right).max() < 0.03
     assert np.abs(integrals - wrong).max() > 0.3
     # The noise comes after the blur: white, not smooth.
@@ -143,7 +145,8 @@ def test_blur_acts_on_linear_intensity_before_the_counts():
 def test_noise_of_the_line_integral_is_one_over_the_counts():
     intensity = jnp.full((1, 120, 120, 1), np.exp(-1.5), jnp.float32)
     quiet = Detector(2.0, 0.0, 16)
-    integrals = np.asarray(detect(jax.random.key(6), intensity, 20_000.0, quiet), np.float64)
+    shoot = jax.jit(lambda key: detect(key, intensity, 20_000.0, quiet))
+    integrals = np.asarray(shoot(jax.random.key(6)), np.float64)
     counts = 20_000 * np.exp(-1.5)
     assert integrals.mean() == pytest.approx(1.5, abs=4 / np.sqrt(counts) / 120)
     assert integrals.var() == pytest.approx(1 / counts, rel=0.06)
@@ -156,7 +159,8 @@ def test_the_logarithm_is_guarded():
     )
     np.testing.assert_allclose(negative_log(numbers[:1], 100.0, 0.1), np.log(1000.0), rtol=1e-6)
     # An object that lets nothing through, and one without dose, stay finite in the whole chain.
-    dark = detect(jax.random.key(0), jnp.zeros((1, 8, 8, 1)), 100.0, SPREADING)
+    shoot = jax.jit(lambda key: detect(key, jnp.zeros((1, 8, 8, 1)), 100.0, SPREADING))
+    dark = shoot(jax.random.key(0))
     assert np.isfinite(dark).all()
 
 
@@ -168,22 +172,30 @@ def test_digitise_rounds_and_saturates():
 
 def test_keyed_and_batched():
     intensity = jnp.full((3, 8, 8, 1), 0.5)
-    shoot = jax.jit(lambda k: expose(k, intensity, 100.0, SPREADING))
-    np.testing.assert_array_equal(shoot(jax.random.key(1)), shoot(jax.random.key(1)))
-    assert (shoot(jax.random.key(1)) != shoot(jax.random.key(2))).mean() > 0.5
-    keys = jax.random.split(jax.random.key(3), 3)
-    each = jax.jit(jax.vmap(lambda k, x: expose(k, x, 100.0, SPREADING)))
-    np.testing.assert_array_equal(
-        each(keys, intensity)[2], each(keys[2:], intensity[2:])[0], "noise follows the key"
-    )
-    over_dose = jax.jit(jax.vmap(lambda d: expose(keys[0], intensity, d, PLAIN)))
-    means = over_dose(jnp.array([10.0, 100.0, 1000.0])).mean((1, 2, 3, 4))
+    one, two = jax.random.key(1), jax.random.key(2)
+
+    @jax.jit
+    @jax.vmap
+    def batched(key, dose):
+        return expose(key, intensity, dose, SPREADING)
+
+    def shoot(keys, doses):
+        return np.asarray(batched(jnp.stack(keys), jnp.array(doses)))
+
+    even = [100.0, 100.0, 100.0]
+    first, second = shoot([one, two, one], even), shoot([two, one, one], even)
+    np.testing.assert_array_equal(first[0], first[2])
+    assert (first[0] != first[1]).mean() > 0.5
+    np.testing.assert_array_equal(first[1], second[0], "noise follows the key")
+    means = shoot([one, one, one], [10.0, 100.0, 1000.0]).mean((1, 2, 3, 4))
     np.testing.assert_allclose(means, [12.5, 125, 1250], rtol=0.1)
 
 
 def test_float64_is_kept():
     with jax.enable_x64(True):
-        numbers = detect(jax.random.key(0), jnp.full((1, 4, 4, 1), 0.5), 100.0, SPREADING)
+        # Shapes and dtypes only: nothing is compiled.
+        images = jax.ShapeDtypeStruct((1, 4, 4, 1), jnp.float64)
+        numbers = jax.eval_shape(lambda x: detect(jax.random.key(0), x, 100.0, SPREADING), images)
         assert numbers.dtype == jnp.float64
 
 

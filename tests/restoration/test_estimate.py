@@ -32,6 +32,12 @@ def add_noise(images, std, seed=1):
     return images + std * np.random.default_rng(seed).standard_normal(images.shape)
 
 
+# One program for all tests whose images have the same shape.
+width_of, noise_of = jax.jit(estimate_blur_sigma), jax.jit(estimate_noise_std)
+width_by_spectrum = jax.jit(lambda y, spectrum: estimate_blur_sigma(y, spectrum=spectrum))
+spectrum_of = jax.jit(mean_power_spectrum)
+
+
 def as_images(planes):
     return jnp.asarray(planes[..., None], jnp.float32)
 
@@ -40,7 +46,7 @@ def as_images(planes):
 def test_noise_is_found_and_equals_scikit_image(std):
     sharp = blur(power_law_fields(3, 3), 2)
     noisy = add_noise(sharp, std)
-    found = jax.jit(estimate_noise_std)(as_images(noisy))
+    found = noise_of(as_images(noisy))
     assert found.shape == (3,)
     np.testing.assert_allclose(found, std, rtol=0.06)
     # scikit-image extends the image beyond its edge, which adds a few coefficients of 2,400.
@@ -50,14 +56,14 @@ def test_noise_is_found_and_equals_scikit_image(std):
 def test_noise_of_a_saturated_image_and_of_none():
     noisy = add_noise(np.full((1, 64, 64), 0.5), 0.01)
     noisy[:, :, :40] = 0.7
-    np.testing.assert_allclose(estimate_noise_std(as_images(noisy)), 0.01, rtol=0.1)
-    assert np.isnan(estimate_noise_std(jnp.ones((8, 8, 1))))
+    np.testing.assert_allclose(noise_of(as_images(noisy)), 0.01, rtol=0.1)
+    assert np.isnan(noise_of(jnp.ones((8, 8, 1))))
 
 
 @pytest.mark.parametrize(("exponent", "sigma", "noise"), [(2, 1.0, 0.001), (3, 2.0, 0.0005)])
 def test_blur_of_power_law_fields_is_found_within_a_tenth(exponent, sigma, noise):
     blurred = add_noise(blur(power_law_fields(6, exponent), sigma), noise)
-    found = jax.jit(estimate_blur_sigma)(as_images(blurred))
+    found = np.asarray(width_of(as_images(blurred)))
     assert found.shape == (6,)
     np.testing.assert_allclose(found, sigma, rtol=0.1)
     assert np.mean(found) == pytest.approx(sigma, rel=0.05)
@@ -67,33 +73,30 @@ def test_blur_of_power_law_fields_is_found_within_a_tenth(exponent, sigma, noise
 def test_a_spectrum_of_sharp_images_sharpens_the_estimate(sigma):
     """A spectrum that is no power law: only the given one explains it."""
     sharp = blur(power_law_fields(30, 2), 0.8)
-    spectrum = mean_power_spectrum(as_images(sharp[6:]))
+    spectrum = np.asarray(spectrum_of(as_images(sharp[6:])))
     blurred = as_images(add_noise(blur(sharp[:6], sigma), 0.001))
-    found = jax.jit(lambda y: estimate_blur_sigma(y, spectrum=spectrum))(blurred)
+    found = np.asarray(width_by_spectrum(blurred, spectrum))
     np.testing.assert_allclose(found, sigma, rtol=0.06)
     # The scale of the spectrum does not matter, nor that of the image, nor its batch.
-    again = jax.jit(lambda y: estimate_blur_sigma(y, spectrum=50 * spectrum))(200 * blurred[2])
+    again = width_by_spectrum(200 * np.asarray(blurred)[2], 50 * spectrum)
     assert again.shape == ()
     assert float(again) == pytest.approx(float(found[2]), rel=1e-3)
 
 
 def test_sharp_images_and_widths_beyond_the_largest():
-    sharp = as_images(add_noise(power_law_fields(3, 2), 0.001))
-    assert np.all(jax.jit(estimate_blur_sigma)(sharp) < 0.5)
-    blurred = as_images(add_noise(blur(power_law_fields(3, 2), 2.0), 1e-4))
+    sharp = as_images(add_noise(power_law_fields(6, 2), 0.001))
+    assert np.all(np.asarray(width_of(sharp)) < 0.5)
+    blurred = as_images(add_noise(blur(power_law_fields(6, 2), 2.0), 1e-4))
     found = jax.jit(lambda y: estimate_blur_sigma(y, largest=1.5))(blurred)
     np.testing.assert_allclose(found, 1.5, rtol=1e-6)
 
 
 def test_the_sampling_of_the_kernel_is_the_caller_s():
     """Integration over the pixel adds about 1/12 to the variance."""
-    blurred = as_images(add_noise(blur(power_law_fields(4, 2), 0.8), 1e-4))
-    point, integrated = (
-        jax.jit(lambda y, s=s: estimate_blur_sigma(y, sampling=s))(blurred)
-        for s in ("point", "integrated")
-    )
-    assert float(jnp.mean(integrated)) == pytest.approx(np.sqrt(0.8**2 - 1 / 12), rel=0.03)
-    assert float(jnp.mean(point)) == pytest.approx(0.8, rel=0.03)
+    blurred = as_images(add_noise(blur(power_law_fields(6, 2), 0.8), 1e-4))
+    integrated = jax.jit(lambda y: estimate_blur_sigma(y, sampling="integrated"))(blurred)
+    assert np.mean(integrated) == pytest.approx(np.sqrt(0.8**2 - 1 / 12), rel=0.03)
+    assert np.mean(width_of(blurred)) == pytest.approx(0.8, rel=0.03)  # the default: point
 
 
 def test_wrong_sizes_are_refused():
@@ -110,11 +113,10 @@ def test_blur_of_real_images_by_the_spectrum_of_others(shared):
         images = [Image.open(f).convert("L") for f in files[:: len(files) // count]]
         return np.stack([np.asarray(image, np.float64) / 255 for image in images])
 
-    spectrum = mean_power_spectrum(as_images(load("train", 60)))
+    spectrum = spectrum_of(as_images(load("train", 60)))
     sharp = load("test", 12)
-    run = jax.jit(lambda y: estimate_blur_sigma(y, spectrum=spectrum))
     for sigma in (1.0, 2.0):
         blurred = blur(sharp, sigma)
         for degraded in (np.round(blurred * 255) / 255, add_noise(blurred, 0.01)):
-            error = np.asarray(run(as_images(degraded))) - sigma
+            error = np.asarray(width_by_spectrum(as_images(degraded), spectrum)) - sigma
             assert np.sqrt(np.mean(error**2)) < 0.12 * sigma

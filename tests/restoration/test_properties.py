@@ -194,7 +194,7 @@ def test_cross_validation_of_tiny_ratios_follows_its_definition():
     # 1e-30 squared is 0 in float32: 0 / 0 was taken for the best of all scores.
     y, kernel = image("grey", 1.0), gaussian(0.6, RADIUS)
     candidates = np.array([1e-30, 1e-3, 10.0])
-    best, scores = restoration.gcv_cosine(y, *map(jnp.float32, (kernel, candidates)))
+    best, scores = jax.jit(restoration.gcv_cosine)(y, *map(jnp.float32, (kernel, candidates)))
     offsets = np.arange(-RADIUS, RADIUS + 1)
     d = np.outer(
         *(np.cos(np.outer(np.arange(n), np.pi * offsets / n)) @ kernel for n in (HEIGHT, WIDTH))
@@ -230,11 +230,16 @@ def widths(y, given_spectrum):
     return restoration.estimate_blur_sigma(y, largest=1.0, spectrum=spectrum)
 
 
+@compiled()
+def noise_of(y):
+    return restoration.estimate_noise_std(y)
+
+
 @few
 @given(images, st.booleans())
 def test_estimates_of_any_image_are_in_range(y, given_spectrum):
     assert 0 <= float(widths(y, given_spectrum=given_spectrum)) <= 1.01
-    noise = float(restoration.estimate_noise_std(y))
+    noise = float(noise_of(y))
     assert np.isfinite(noise) or math.isnan(noise)
     # Documented: no detail, no estimate.
     assert math.isnan(noise) == (float(y.max()) == float(y.min()))
@@ -245,6 +250,12 @@ def taper(y, sigma):
     return restoration.edge_taper(y, profile(sigma))
 
 
+@compiled(basis="cosine")
+def spectra(y, basis):
+    power = restoration.mean_power_spectrum(y, basis)
+    return power, restoration.noise_to_signal_spectrum(power, 0.0)
+
+
 @few
 @given(images, sigmas, st.sampled_from(("cosine", "fourier")))
 def test_tapers_and_spectra_are_finite(y, sigma, basis):
@@ -252,21 +263,26 @@ def test_tapers_and_spectra_are_finite(y, sigma, basis):
     bound = 1e-5 * float(jnp.abs(y).max())
     assert float(tapered.max()) <= float(y.max()) + bound
     assert float(tapered.min()) >= float(y.min()) - bound
-    power = restoration.mean_power_spectrum(y, basis)
+    power, ratio = spectra(y, basis=basis)
     assert np.isfinite(power).all()
-    assert not np.isnan(restoration.noise_to_signal_spectrum(power, 0.0)).any()
+    assert not np.isnan(ratio).any()
 
 
 def test_the_smallest_images_are_restored_to_numbers():
     y = jnp.stack([image(kind, 1.0, 1, 1) for kind in ("black", "grey")])
-    kernel = gaussian_profile(0.7, radius=1)
+    kernel = jnp.asarray(gaussian(0.7, 1), jnp.float32)
     operator = separable_operator(kernel)
-    for restored in (
-        *(restoration.wiener(y, kernel, 0.0, boundary=boundary) for boundary in BOUNDARIES),
-        restoration.tikhonov(y, operator, 1e-3, iterations=5),
-        restoration.total_variation(y, operator, 1e-3, iterations=5),
-        restoration.richardson_lucy(y, operator, iterations=5, accelerate=True, tv=1e-2),
-    ):
+
+    @jax.jit
+    def every_way(y):
+        return (
+            *(restoration.wiener(y, kernel, 0.0, boundary=boundary) for boundary in BOUNDARIES),
+            restoration.tikhonov(y, operator, 1e-3, iterations=5),
+            restoration.total_variation(y, operator, 1e-3, iterations=5),
+            restoration.richardson_lucy(y, operator, iterations=5, accelerate=True, tv=1e-2),
+        )
+
+    for restored in every_way(y):
         assert restored.shape == y.shape
         assert np.isfinite(restored).all()
 

@@ -1,5 +1,7 @@
 """Total variation against scikit-image, closed forms, a duality gap and dense ADMM."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,11 +29,14 @@ def scene(height=HEIGHT, width=WIDTH, seed=0):
     return ndimage.gaussian_filter(noise, 0.7) + (np.arange(width) > width // 2)
 
 
+@functools.cache
+def program(operator, iterations):
+    return jax.jit(lambda y, w: total_variation(y, operator, w, iterations=iterations))
+
+
 def restore(blurred, operator, weight, iterations):
     with jax.enable_x64(True):
-        images = jnp.asarray(blurred)[..., None]
-        run = jax.jit(lambda y, w: total_variation(y, operator, w, iterations=iterations))
-        return np.asarray(run(images, weight))[..., 0]
+        return np.asarray(program(operator, iterations)(blurred[..., None], weight))[..., 0]
 
 
 def total_length(x, height, width):
@@ -44,8 +49,8 @@ def test_gradient_and_divergence_equal_the_dense_matrices():
     rng = np.random.default_rng(0)
     x, p = rng.random((2, HEIGHT, WIDTH, 3)), rng.random((2, 2, HEIGHT, WIDTH, 3))
     with jax.enable_x64(True):
-        slopes = np.asarray(gradient(jnp.asarray(x)))
-        sums = np.asarray(divergence(*jnp.asarray(p)))
+        slopes = np.asarray(jax.jit(gradient)(x))
+        sums = np.asarray(jax.jit(divergence)(*p))
     for n, c in np.ndindex(2, 3):
         plane = x[n, ..., c].ravel()
         np.testing.assert_allclose(slopes[0, n, ..., c].ravel(), down @ plane, atol=1e-14)
@@ -53,7 +58,7 @@ def test_gradient_and_divergence_equal_the_dense_matrices():
         expected = -down.T @ p[0, n, ..., c].ravel() - along.T @ p[1, n, ..., c].ravel()
         np.testing.assert_allclose(sums[n, ..., c].ravel(), expected, atol=1e-14)
     with jax.enable_x64(True):
-        touched = np.asarray(touching_sum(jnp.asarray(x[0, ..., :1]))).ravel()
+        touched = np.asarray(jax.jit(touching_sum)(x[0, ..., :1])).ravel()
     expected = (np.abs(down).T + np.abs(along).T) @ x[0, ..., 0].ravel()
     np.testing.assert_allclose(touched, expected, atol=1e-14)
 
@@ -109,8 +114,7 @@ def test_the_duality_gap_of_denoising_closes():
     assert gaps[2] < 3e-5
 
 
-@pytest.mark.parametrize("boundary", ["reflect", "edge"])
-@pytest.mark.parametrize("weight", [1e-3, 3e-2])
+@pytest.mark.parametrize(("boundary", "weight"), [("edge", 1e-3), ("reflect", 3e-2)])
 def test_deblurring_equals_dense_admm(boundary, weight):
     psf = lopsided_psf()
     dense = blur_matrix(psf, HEIGHT, WIDTH, boundary)
@@ -167,23 +171,23 @@ def test_vmap_over_sigma_and_weight_and_their_gradients():
         def energy(parameters):
             sigma, weight = parameters
             operator = separable_operator(gaussian_profile(sigma, radius=3))
-            restored = total_variation(blurred, operator, weight, iterations=1000)
+            restored = total_variation(blurred, operator, weight, iterations=300)
             return jnp.sum((restored - 1) ** 2)
 
-        pairs = jnp.asarray([[0.6, 0.02], [0.9, 0.05]])
+        pairs = np.array([[0.6, 0.02], [0.9, 0.05]])
         run = jax.jit(jax.vmap(energy))
         slopes = np.asarray(jax.jit(jax.vmap(jax.jacfwd(energy)))(pairs))
         reverse = np.asarray(jax.jit(jax.vmap(jax.grad(energy)))(pairs))
         for axis in range(2):
-            step = jnp.zeros(2).at[axis].set(1e-6)
-            expected = (run(pairs + step) - run(pairs - step)) / 2e-6
+            step = 1e-6 * np.eye(2)[axis]
+            expected = (np.asarray(run(pairs + step)) - np.asarray(run(pairs - step))) / 2e-6
             np.testing.assert_allclose(slopes[:, axis], expected, rtol=1e-3)
         np.testing.assert_allclose(reverse, slopes, rtol=1e-6)
 
 
 def test_weight_zero_and_impossible_iterations():
     blurred = jnp.asarray(scene()[..., None], jnp.float32)
-    restored = total_variation(blurred, IDENTITY, 0.0, iterations=5)
+    restored = program(IDENTITY, 5)(blurred, 0.0)
     np.testing.assert_allclose(restored, blurred, atol=1e-6)
     with pytest.raises(ValueError, match="iterations must be >= 0, not -1"):
         total_variation(blurred, IDENTITY, 0.1, iterations=-1)

@@ -77,8 +77,14 @@ def trained(tmp_path_factory, kernels):
     return folder
 
 
+@pytest.fixture(scope="module")
+def first(trained):
+    """What the first call says of the images; it calibrates the run."""
+    return called(trained, "first")
+
+
 @pytest.fixture
-def place(trained, tmp_path):
+def place(trained, first, tmp_path):
     """A copy of all of it for one test; the data set stays where the run knows it."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     return tmp_path
@@ -110,9 +116,9 @@ def in_json(*parts):
         return json.load(file)
 
 
-def test_probabilities_by_their_definition(place, kernels):
-    found = called(place)
-    rows = rows_of(place)
+def test_probabilities_by_their_definition(trained, first, kernels):
+    place, found = trained, first
+    rows = rows_of(place, "first")
     assert [row["path"] for row in rows] == ["a.jpeg", "a.png", "b.png", "sub/c, d.tif"]
     assert list(rows[0]) == ["path", PROBABILITY, DECISION, "error"]
 
@@ -127,7 +133,7 @@ def test_probabilities_by_their_definition(place, kernels):
         assert row[DECISION] == ("tb" if expected >= 0 else "normal")
         assert row["error"] == ""
 
-    written = in_json(place, "out", "predictions.json")
+    written = in_json(place, "first", "predictions.json")
     assert (written["files"], written["classified"], written["failed"]) == (4, 4, [])
     for row, entry in zip(rows, written["predictions"], strict=True):
         answer = entry["answers"][TASK]
@@ -140,7 +146,7 @@ def test_probabilities_by_their_definition(place, kernels):
     assert written["provenance"]["config"]["task"] == TASK
     assert written["calibration"]["provenance"]["fingerprints"] == fingerprints
     assert written["calibration"]["tasks"] == [kept]
-    readme = (place / "out" / "README.txt").read_text()
+    readme = (place / "first" / "README.txt").read_text()
     assert "no diagnosis" in readme
     assert "16 validation images of the run, 50% of them tb" in readme
     assert written["notes"] == readme.strip().split("\n\n")
@@ -162,8 +168,7 @@ def test_calibration_is_of_the_validation_images_and_lowers_their_log_loss(place
     assert kept["log_loss"] < kept["log_loss_uncalibrated"]
 
 
-def test_later_calls_need_neither_images_nor_cache_and_one_file_is_as_in_its_folder(place):
-    first = called(place)
+def test_later_calls_need_neither_images_nor_cache_and_one_file_is_as_in_its_folder(place, first):
     shutil.rmtree(place / "cache")
     config = place / "run" / "config.json"
     changed = in_json(config)
@@ -186,17 +191,17 @@ def test_later_calls_need_neither_images_nor_cache_and_one_file_is_as_in_its_fol
     np.testing.assert_allclose(moved.predictions[0].log_odds, alone.predictions[0].log_odds)
 
 
-def test_neither_batches_nor_the_order_of_files_change_anything(place, monkeypatch):
-    first = {one.path: one.log_odds for one in called(place).predictions}
+def test_neither_batches_nor_the_order_of_files_change_anything(place, first, monkeypatch):
+    known = {one.path: one.log_odds for one in first.predictions}
     monkeypatch.setattr("jxr.studies.classify.BATCH", 3)
-    backwards = sorted(first, reverse=True)
+    backwards = sorted(known, reverse=True)
     (place / "renamed").mkdir()
     for number, name in enumerate(backwards):
         target = place / "renamed" / f"{number} {name.replace('/', ' ')}"
         shutil.copy(place / "images" / name, target)
     again = called(place, "again", "renamed")
     for one, name in zip(again.predictions, backwards, strict=True):
-        np.testing.assert_allclose(one.log_odds, first[name], rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(one.log_odds, known[name], rtol=1e-3, atol=1e-3)
 
 
 def test_overlays_show_the_map_on_the_image_and_nothing_is_replaced_untold(place, kernels):
@@ -262,6 +267,7 @@ def test_what_cannot_be_classified(place):
             called(place, **({"output": "none/out"} | changes))
         assert not (place / "none").exists()
 
+    (place / "run" / "calibration.json").unlink()  # with it, nobody asks how far the run went
     (place / "empty").mkdir()
     refused("no radiographs in it", source="empty")
     refused("no such file or folder", source="missing")
@@ -286,7 +292,6 @@ def test_what_cannot_be_classified(place):
 
 
 def test_a_calibration_that_is_damaged_of_other_heads_or_impossible(place, monkeypatch):
-    called(place)
     path = place / "run" / "calibration.json"
     before = in_json(path)
     other = in_json(path)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -24,21 +25,43 @@ def backbone():
     return load_backbone(WeightsConfig(kind="random"))
 
 
-@pytest.fixture(autouse=True)
-def small_batches(monkeypatch):
-    monkeypatch.setattr(module, "BATCH", 2)
+@pytest.fixture(autouse=True, scope="module")
+def small_batches():
+    """Two for five images, of which the second is not full."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BATCH", 3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def first(backbone, tmp_path_factory, small_batches):
+    """A cache that holds the features of IMAGES."""
+    folder = tmp_path_factory.mktemp("first")
+    cached_features(backbone, IMAGES, folder, title="t", source=SOURCE)
+    return folder
+
+
+@pytest.fixture
+def cache(first, tmp_path):
+    """A copy of it for one test."""
+    shutil.copytree(first, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+maps_of = jax.jit(apply, static_argnums=0)
 
 
 def expected(backbone, images):
     """By hand: the mean-subtracted BGR image through the convolutions, flattened by rows."""
     means = np.array([103.939, 116.779, 123.68], np.float32)
     prepared = jnp.asarray(np.repeat(images, 3, axis=-1) * 255 - means)
-    maps = apply(backbone.graphdef, backbone.params, prepared)
+    maps = maps_of(backbone.graphdef, backbone.params, prepared)
     return np.asarray(maps).reshape(len(images), -1)
 
 
-def test_every_image_has_the_features_of_itself(backbone, tmp_path):
-    found = cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+def test_every_image_has_the_features_of_itself(backbone, first):
+    (path,) = first.glob("features-*.npy")
+    found = np.load(path)
     assert found.shape == (5, 512)
     np.testing.assert_allclose(found, expected(backbone, IMAGES), rtol=1e-4, atol=1e-4)
 
@@ -52,54 +75,51 @@ def test_transform_is_applied_with_the_right_row(backbone, tmp_path):
     np.testing.assert_allclose(found, expected(backbone, images), rtol=1e-4, atol=1e-4)
 
 
-def test_kept_features_are_used_again(backbone, tmp_path, monkeypatch):
-    first = np.array(cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE))
+def test_kept_features_are_used_again(backbone, cache, monkeypatch):
+    (path,) = cache.glob("features-*.npy")
+    kept = np.load(path)
 
     def refuse(*_):
         raise AssertionError("features that are kept were computed again")
 
-    monkeypatch.setattr(module, "extract", refuse)
-    again = cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
-    np.testing.assert_array_equal(first, again)
+    monkeypatch.setattr(module, "extract_to", refuse)
+    again = cached_features(backbone, IMAGES, cache, title="t", source=SOURCE)
+    np.testing.assert_array_equal(kept, again)
 
 
-def test_another_source_or_other_kernels_are_another_file(backbone, tmp_path):
-    cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
-    cached_features(backbone, IMAGES, tmp_path, title="t", source={"images": "other"})
+def test_another_source_or_other_kernels_are_another_file(backbone, cache):
+    cached_features(backbone, IMAGES, cache, title="t", source={"images": "other"})
     other = load_backbone(WeightsConfig(kind="random", seed=1))
-    cached_features(other, IMAGES, tmp_path, title="t", source=SOURCE)
-    assert len(list(tmp_path.glob("features-*.npy"))) == 3
+    cached_features(other, IMAGES, cache, title="t", source=SOURCE)
+    assert len(list(cache.glob("features-*.npy"))) == 3
 
 
-def test_the_convention_of_the_kernels_is_kept_to_and_has_a_file_of_its_own(backbone, tmp_path):
+def test_the_convention_of_the_kernels_is_kept_to_and_has_a_file_of_its_own(backbone, cache):
     other = backbone._replace(convention="torchvision")
-    found = cached_features(other, IMAGES, tmp_path, title="t", source=SOURCE)
+    found = cached_features(other, IMAGES, cache, title="t", source=SOURCE)
     prepared = (IMAGES - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
-    maps = apply(backbone.graphdef, backbone.params, jnp.asarray(prepared))
+    maps = maps_of(backbone.graphdef, backbone.params, jnp.asarray(prepared))
     np.testing.assert_allclose(found, np.asarray(maps).reshape(5, -1), rtol=1e-4, atol=1e-5)
-    cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
-    assert len(list(tmp_path.glob("features-*.npy"))) == 2
+    assert len(list(cache.glob("features-*.npy"))) == 2
 
 
-def test_the_name_of_a_file_is_that_of_earlier_versions(backbone, tmp_path):
+def test_the_name_of_a_file_is_that_of_earlier_versions(backbone, first):
     """Caches hold hours of work: they must be found again."""
-    cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
-    (path,) = tmp_path.glob("features-*.npy")
+    (path,) = first.glob("features-*.npy")
     source = f'"images": "test", "platform": "{jax.default_backend()}", "shape": [5, 32, 32, 1]'
     text = f'{{{source}, "version": 1, "weights": "{backbone.fingerprint}"}}'
     assert path.stem == f"features-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def test_two_processes_do_not_write_one_file(backbone, tmp_path):
-    cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
-    (path,) = tmp_path.glob("features-*.npy")
+def test_two_processes_do_not_write_one_file(backbone, cache):
+    (path,) = cache.glob("features-*.npy")
     path.unlink()
     with (
         exclusive(path.with_suffix(".lock"), "the other", "--cache"),
         pytest.raises(UserError, match="another run is computing them"),
     ):
-        cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
-    cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+        cached_features(backbone, IMAGES, cache, title="t", source=SOURCE)
+    cached_features(backbone, IMAGES, cache, title="t", source=SOURCE)
 
 
 def test_too_little_space_is_said_beforehand(tmp_path):
@@ -108,19 +128,18 @@ def test_too_little_space_is_said_beforehand(tmp_path):
 
 
 @pytest.mark.resume
-def test_a_stopped_extraction_goes_on_and_keeps_what_it_had(backbone, tmp_path):
-    complete = cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
-    (path,) = tmp_path.glob("features-*.npy")
-    halfway = np.array(complete)
+def test_a_stopped_extraction_goes_on_and_keeps_what_it_had(backbone, cache):
+    (path,) = cache.glob("features-*.npy")
+    halfway = np.load(path)
     halfway[:2] = 7.0  # a mark that only rows which were kept still carry
     halfway[2:] = 0.0
     path.unlink()
     np.save(path.with_suffix(".partial.npy"), halfway)
     path.with_suffix(".partial.json").write_text(json.dumps({"rows": 2}))
-    resumed = cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+    resumed = cached_features(backbone, IMAGES, cache, title="t", source=SOURCE)
     assert (resumed[:2] == 7.0).all()
     np.testing.assert_allclose(resumed[2:], expected(backbone, IMAGES)[2:], rtol=1e-4, atol=1e-4)
-    assert not list(tmp_path.glob("*.partial*"))
+    assert not list(cache.glob("*.partial*"))
 
 
 def test_random_weights_follow_their_seed():
