@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from jxr.config import HeadConfig, ScheduleConfig
@@ -38,4 +39,5 @@ def train(folder: Path, steps: int, every: int, fetched=lambda: None):
 
 def train_and_tell(folder: Path, steps: int, every: int, pipe) -> None:
     """Trains in a process of its own, which says so before each step."""
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # it starts often
     train(folder, steps, every, lambda: pipe.send_bytes(b"ready"))
