@@ -215,7 +215,8 @@ def test_the_shipped_weights_are_small_and_lower_the_error_of_the_best_linear_es
     with safe_open(path, framework="numpy") as file:
         assert json.loads(file.metadata()["config"])["net"]["width"] == 64
     restorer = load_restorer()
-    images = np.stack([phantom(jax.random.key(i), jnp.asarray(i % 3), size=96) for i in range(3)])
+    # Of a size that test_phantoms uses too: the program takes seconds to compile.
+    images = np.stack([phantom(jax.random.key(i), i, size=128) for i in range(3)])
     kernel = gaussian_profile(2.0, radius=8)
     blurred = quantise(gaussian_blur(jnp.asarray(images), 2.0, radius=8))
     restored = restorer(blurred, kernel, noise=0.0)
