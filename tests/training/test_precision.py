@@ -160,13 +160,14 @@ def test_gradients_are_those_of_float32_to_bfloat16_s_rounding(make):
 
 def test_training_in_bfloat16_keeps_float32_and_learns_as_much():
     plain, rounded, batch = in_both(lambda schedule: unet(schedule, residual=False))
+    batch = batch | {"image": batch["image"][:, :16, :16]}
     optimizer = optax.adam(1e-2)
     losses = []
     for task in (plain, rounded):
         state = jax.jit(init_state, static_argnums=(0, 1))(task, optimizer, jax.random.key(0))
         step = jax.jit(make_train_step(task, optimizer, accumulate=2))
         history = []
-        for _ in range(30):
+        for _ in range(20):
             state, metrics = step(state, batch, KEY)
             history.append(float(metrics.loss))
         leaves = jax.tree.leaves((state.params, state.opt_state, metrics))
