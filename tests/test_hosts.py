@@ -4,8 +4,6 @@ import dataclasses
 import json
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import jax
@@ -16,15 +14,16 @@ from jxr.data import batches
 from jxr.studies.classifiers import load_head
 from jxr.studies.runs import train_classifier
 from ml_collections_configs import classifier
-from tests.processes import ROOT, environment
-from tests.test_experiments import TINY, call, the_error
+from tests import forked
+from tests.test_experiments import TINY
 from tests.tiny import tiny
 from tests.training.test_loop import CASES, STEPS, train
 
+CASE = "classifier"
 MOST_SECONDS = 240  # a hang ends here
 
-# What each of two processes does.
-SETUP = """
+# What each of two processes does; all in one start of them, which takes long.
+SCRIPT = """
 import json, shutil, signal, sys, time
 from pathlib import Path
 import jax, numpy as np
@@ -40,10 +39,8 @@ part = {"batch_size": 8, "part": (index, 2)}
 
 def save(name, params):
     np.savez(folder / f"{name}-{index}.npz", *map(np.asarray, jax.tree.leaves(params)))
-"""
 
 # Trains on rows that note which of them are read.
-STRAIGHT = """
 class Noted:
     def __init__(self, values):
         self.values, self.read = values, []
@@ -53,17 +50,15 @@ class Noted:
         self.read.append(rows.tolist())
         return self.values[rows]
 
-case = sys.argv[4]
-task, arrays = CASES[case]
+task, arrays = CASES["classifier"]
 noted = {name: Noted(values) for name, values in arrays.items()}
-CASES[case] = task, noted
-save(case, train(case, folder / case, **part))
+CASES["classifier"] = task, noted
+save("straight", train("classifier", folder / "straight", **part))
 for name, values in noted.items():
     (folder / f"{name}-{index}.json").write_text(json.dumps(values.read))
-"""
+CASES["classifier"] = task, arrays
 
-# A signal to one of them, a resume, a failure.
-STOPPED = """
+# A signal to one of them, a resume.
 try:
     train("classifier", folder / "stopped", stop_at=4 if index == 1 else None, **part)
 except Stopped as stopped:
@@ -79,6 +74,7 @@ with first_process_first():
     assert (folder / "stopped copy" / "metrics.jsonl").exists()
 save("resumed", train("classifier", folder / "stopped", **part))
 
+# A failure.
 try:
     train("classifier", folder / "diverged", learning_rate=1e38, **part)
 except UserError as error:
@@ -88,24 +84,20 @@ else:
 """
 
 
-def start(index, command, folder, devices=1):
-    with (folder / f"log{index}").open("w") as log:
-        return subprocess.Popen(
-            [sys.executable, *map(str, command)],
-            cwd=ROOT,
-            env=environment(devices),
-            stdout=log,
-            stderr=log,
-        )
-
-
 def start_command(folder, experiment, *arguments, own=((), ())):
     """Starts a command in two processes; `own` are the arguments of each."""
     address = free_address()
-    common = ["-m", f"experiments.{experiment}", *arguments, "--distributed", "--process_count=2"]
+    common = [*arguments, "--distributed", "--process_count=2", f"--coordinator={address}"]
     return [
-        start(i, [*common, f"--coordinator={address}", f"--process_id={i}", *own[i]], folder)
-        for i in range(2)
+        forked.start(
+            forked.run_module,
+            f"experiments.{experiment}",
+            *common,
+            f"--process_id={index}",
+            *own[index],
+            log=log_of(folder, index),
+        )
+        for index in range(2)
     ]
 
 
@@ -113,7 +105,9 @@ def finish(running, folder):
     """Returns exit statuses and what was said."""
     try:
         until = time.monotonic() + MOST_SECONDS
-        statuses = [process.wait(until - time.monotonic()) for process in running]
+        for process in running:
+            process.join(until - time.monotonic())
+        statuses = [process.exitcode for process in running]
     finally:
         end(running)
         said = logs(folder)
@@ -124,11 +118,21 @@ def finish(running, folder):
 def end(running):
     for process in running:
         process.kill()
-        process.wait()
+        process.join()
+
+
+def log_of(folder, index):
+    return folder / f"log{index}"
 
 
 def logs(folder):
-    return [(folder / f"log{index}").read_text() for index in range(2)]
+    return [log_of(folder, index).read_text() for index in range(2)]
+
+
+def errors(said):
+    """The lines that users' mistakes leave; and nothing like a traceback."""
+    assert "Traceback" not in said
+    return [line for line in said.splitlines() if line.startswith("error: ")]
 
 
 def free_address():
@@ -142,15 +146,32 @@ def assert_close(left, right):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def run_script(script, folder, *arguments):
-    """Runs it in two processes of two devices each."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of what two processes of two devices each have trained."""
+    folder = tmp_path_factory.mktemp("two")
     address = free_address()
-    command = ["-c", SETUP + script]
     running = [
-        start(i, [*command, i, address, folder, *arguments], folder, devices=2) for i in range(2)
+        forked.start(
+            forked.run_code,
+            SCRIPT,
+            str(index),
+            address,
+            str(folder),
+            devices=2,
+            log=log_of(folder, index),
+        )
+        for index in range(2)
     ]
     statuses, _ = finish(running, folder)
     assert statuses == [0, 0]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """What this one process trains."""
+    return train(CASE, tmp_path_factory.mktemp("one"), batch_size=8)
 
 
 def saved(name, folder):
@@ -160,18 +181,15 @@ def saved(name, folder):
 
 
 @pytest.mark.hosts
-@pytest.mark.parametrize("case", CASES)
-def test_two_processes_train_as_one_and_each_reads_its_own_rows_only(case, tmp_path):
-    run_script(STRAIGHT, tmp_path, case)
-    reference = train(case, tmp_path / "one", batch_size=8)
-    for found in saved(case, tmp_path):
+def test_two_processes_train_as_one_and_each_reads_its_own_rows_only(trained, reference):
+    for found in saved("straight", trained):
         assert_close(found, reference)
-    arrays = CASES[case][1]
+    arrays = CASES[CASE][1]
     iterator = batches(arrays, batch_size=8, seed=3)
     order = [next(iterator)["example_id"].tolist() for _ in range(STEPS)]
     for name in arrays:
         for index in range(2):
-            read = json.loads((tmp_path / f"{name}-{index}.json").read_text())
+            read = json.loads((trained / f"{name}-{index}.json").read_text())
             assert {len(rows) for rows in read} == {4}
             # Some more were read ahead of the last step.
             assert read[:STEPS] == [rows[4 * index : 4 * index + 4] for rows in order]
@@ -179,16 +197,14 @@ def test_two_processes_train_as_one_and_each_reads_its_own_rows_only(case, tmp_p
 
 @pytest.mark.hosts
 @pytest.mark.resume
-def test_a_signal_to_one_stops_both_and_two_or_one_go_on_from_their_checkpoint(tmp_path):
-    run_script(STOPPED, tmp_path)
-    reference = train("classifier", tmp_path / "one", batch_size=8)
-    for found in saved("resumed", tmp_path):
+def test_a_signal_to_one_stops_both_and_two_or_one_go_on_from_their_checkpoint(trained, reference):
+    for found in saved("resumed", trained):
         assert_close(found, reference)
-    assert_close(train("classifier", tmp_path / "stopped copy", batch_size=8), reference)
+    assert_close(train(CASE, trained / "stopped copy", batch_size=8), reference)
     # One process alone wrote.
-    lines = (tmp_path / "stopped" / "metrics.jsonl").read_text().splitlines()
+    lines = (trained / "stopped" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [2, 4, 6, 8, 9]
-    assert (tmp_path / "diverged" / "debug").is_dir()
+    assert (trained / "diverged" / "debug").is_dir()
 
 
 @pytest.mark.hosts
@@ -232,6 +248,7 @@ def restorer_command(images, folder, *arguments, **own):
         f"--config.data.path={images}",
         f"--cache={folder / 'cache'}",
         *TINY,
+        "--config.unet.depth=1",
         *arguments,
         **own,
     )
@@ -242,11 +259,11 @@ def test_sigterm_to_one_process_stops_both_with_its_status(tiny_images, tmp_path
     more = ("--config.unet.schedule.epochs=10000", "--config.unet.schedule.log_every=2")
     running = restorer_command(tiny_images, tmp_path, f"--workdir={tmp_path / 'run'}", *more)
     until = time.monotonic() + MOST_SECONDS
-    while "step 4 of" not in logs(tmp_path)[0]:
-        if time.monotonic() > until or any(process.poll() is not None for process in running):
+    while not log_of(tmp_path, 0).exists() or "step 4 of" not in log_of(tmp_path, 0).read_text():
+        if time.monotonic() > until or any(process.exitcode is not None for process in running):
             break
         time.sleep(0.1)
-    running[1].send_signal(signal.SIGTERM)
+    running[1].terminate()  # by SIGTERM
     statuses, said = finish(running, tmp_path)
     assert statuses == [128 + signal.SIGTERM] * 2
     assert "saved; run again to go on" in said[0]
@@ -259,13 +276,12 @@ def test_a_run_directory_that_is_not_shared_ends_all_processes(tiny_images, tmp_
     own = [[f"--workdir={tmp_path / name}"] for name in ("here", "there")]
     running = restorer_command(tiny_images, tmp_path, own=own)
     try:
-        assert running[1].wait(MOST_SECONDS) == 2
+        running[1].join(MOST_SECONDS)
+        assert running[1].exitcode == 2
     finally:
         end(running)
-    said = logs(tmp_path)
-    (line,) = (line for line in said[1].splitlines() if line.startswith("error: "))
+    (line,) = errors(logs(tmp_path)[1])
     assert f"{tmp_path / 'there'}: process 0's run is not here" in line
-    assert "Traceback" not in said[1]
 
 
 @pytest.mark.hosts
@@ -274,9 +290,8 @@ def test_a_mistake_that_all_processes_see_is_one_line_of_each(tmp_path):
     statuses, said = finish(running, tmp_path)
     assert statuses == [2, 2]
     for text in said:
-        (line,) = (line for line in text.splitlines() if line.startswith("error: "))
+        (line,) = errors(text)
         assert str(tmp_path / "none") in line
-        assert "Traceback" not in text
 
 
 @pytest.mark.hosts
@@ -298,12 +313,17 @@ def test_a_mistake_that_all_processes_see_is_one_line_of_each(tmp_path):
 def test_what_several_processes_cannot_do_is_one_line(
     command, config, arguments, message, tmp_path
 ):
-    finished = call(
-        command,
+    process = forked.start(
+        forked.run_module,
+        f"experiments.{command}",
         f"--config=ml_collections_configs/{config}",
         f"--workdir={tmp_path / 'run'}",
         f"--cache={tmp_path / 'cache'}",
         *arguments,
+        log=tmp_path / "log",
     )
-    assert message in the_error(finished)
+    process.join(MOST_SECONDS)
+    assert process.exitcode == 2
+    (line,) = errors((tmp_path / "log").read_text())
+    assert message in line
     assert not (tmp_path / "run").exists()

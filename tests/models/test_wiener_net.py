@@ -22,6 +22,19 @@ from jxr.restoration.wiener_bank import CONDITIONS, INPUTS, KNOTS, wiener_bank
 from tests.models.test_unet import random_model
 
 LOG_POWER = (-2.5 * np.log(KNOTS) - 8).astype(np.float32)
+# One shape of images and one length of profiles, so that a restorer is compiled once.
+SHAPE, RADIUS = (2, 16, 18, 1), 6
+wiener_bank = jax.jit(wiener_bank)
+gaussian_blur = jax.jit(gaussian_blur, static_argnames="radius")
+network = jax.jit(apply, static_argnums=0)
+
+
+def random_images(seed: int, shape=SHAPE):
+    return jnp.asarray(np.random.default_rng(seed).random(shape), jnp.float32)
+
+
+def profile_of(sigma: float):
+    return gaussian_profile(sigma, radius=RADIUS)
 
 
 def small_net(blocks: int = 2):
@@ -81,12 +94,13 @@ def test_images_of_any_size_and_the_count_of_numbers():
 
 
 def test_an_untrained_network_is_the_best_linear_estimate():
-    graphdef = nnx.graphdef(WienerNet(width=6, blocks=1, rngs=nnx.Rngs(0)))
-    model = WienerNet(width=6, blocks=1, log_power=jnp.asarray(LOG_POWER), rngs=nnx.Rngs(0))
-    restorer = Restorer(graphdef, nnx.to_pure_dict(nnx.state(model)))
-    images = jnp.asarray(np.random.default_rng(4).random((2, 16, 18, 1)), jnp.float32)
-    profile = gaussian_profile(1.0, radius=4)
-    blurred = gaussian_blur(images, 1.0, radius=4)
+    build = lambda: WienerNet(  # noqa: E731
+        width=6, blocks=2, log_power=jnp.asarray(LOG_POWER), rngs=nnx.Rngs(0)
+    )
+    graphdef, _ = small_net()
+    restorer = Restorer(graphdef, jax.jit(lambda: nnx.to_pure_dict(nnx.state(build())))())
+    profile = profile_of(1.0)
+    blurred = gaussian_blur(random_images(4), 1.0, radius=RADIUS)
     bank = wiener_bank(blurred, profile, jnp.asarray(LOG_POWER), noise=0.01, quantisation=1 / 255)
     found = restorer(blurred, profile, noise=0.01)
     np.testing.assert_allclose(found, np.clip(bank.best, 0, 1), atol=1e-5)
@@ -94,12 +108,12 @@ def test_an_untrained_network_is_the_best_linear_estimate():
 
 def test_what_the_network_adds_is_in_units_of_the_expected_error():
     restorer = small_restorer(0.1)
-    images = jnp.asarray(np.random.default_rng(5).random((2, 16, 18, 1)) / 4 + 0.4, jnp.float32)
-    profile = gaussian_profile(1.0, radius=4)
+    images = random_images(5) / 4 + 0.4
+    profile = profile_of(1.0)
     for noise in (0.003, 0.03):
         bank = wiener_bank(images, profile, jnp.asarray(LOG_POWER), noise=noise)
         conditions = jnp.broadcast_to(bank.conditions, (2, CONDITIONS))
-        correction = apply(restorer.graphdef, restorer.params, bank.inputs, conditions)
+        correction = network(restorer.graphdef, restorer.params, bank.inputs, conditions)
         assert np.abs(correction).max() > 0.1
         expected = np.clip(bank.best + bank.error_std * correction, 0, 1)
         found = restorer(images, profile, noise=noise, quantisation=0)
@@ -108,8 +122,8 @@ def test_what_the_network_adds_is_in_units_of_the_expected_error():
 
 def test_batch_axes_and_kinds_of_kernels_make_no_difference():
     restorer = small_restorer(0.1)
-    images = jnp.asarray(np.random.default_rng(6).random((2, 3, 12, 14, 1)), jnp.float32)
-    profile, psf = gaussian_profile(1.0, radius=4), gaussian_psf(1.0, radius=4)
+    images = random_images(6, (2, 3, 12, 14, 1))
+    profile, psf = profile_of(1.0), gaussian_psf(1.0, radius=RADIUS)
     together = restorer(images, profile, noise=0.01)
     assert together.shape == images.shape
     alone = restorer(images[1, 2], psf, noise=0.01)
@@ -118,12 +132,12 @@ def test_batch_axes_and_kinds_of_kernels_make_no_difference():
 
 def test_float64_images_get_a_float64_linear_estimate():
     restorer = small_restorer(0.0)  # no correction at all
-    images = np.random.default_rng(7).random((1, 16, 16, 1))
+    images = np.random.default_rng(7).random(SHAPE)
     errors = {}
     for dtype in (np.float32, np.float64):
         with jax.enable_x64(dtype is np.float64):
-            profile = gaussian_profile(1.0, radius=4).astype(dtype)
-            blurred = gaussian_blur(jnp.asarray(images, dtype), 1.0, radius=4)
+            profile = gaussian_profile(1.0, radius=12).astype(dtype)
+            blurred = gaussian_blur(jnp.asarray(images, dtype), 1.0, radius=12)
             found = restorer(blurred, profile, noise=0.0, quantisation=0.0)
             assert found.dtype == dtype
             errors[dtype] = np.abs(np.asarray(found) - images).max()
@@ -140,8 +154,7 @@ def test_weights_survive_the_way_to_the_file_and_back(tmp_path):
         np.testing.assert_array_equal(leaf, named_leaves(loaded.params)[name])
     other = loaded.with_spectrum(jnp.zeros(len(KNOTS)))
     assert other.fingerprint != loaded.fingerprint
-    images = jnp.full((1, 8, 8, 1), 0.5)
-    profile = gaussian_profile(1.0, radius=4)
+    images, profile = random_images(10), profile_of(1.0)
     np.testing.assert_array_equal(
         loaded(images, profile, noise=0.01), restorer(images, profile, noise=0.01)
     )
@@ -202,7 +215,8 @@ def test_the_shipped_weights_are_small_and_lower_the_error_of_the_best_linear_es
     with safe_open(path, framework="numpy") as file:
         assert json.loads(file.metadata()["config"])["net"]["width"] == 64
     restorer = load_restorer()
-    images = np.stack([phantom(jax.random.key(i), jnp.asarray(i % 3), size=96) for i in range(3)])
+    # Of a size that test_phantoms uses too: the program takes seconds to compile.
+    images = np.stack([phantom(jax.random.key(i), i, size=128) for i in range(3)])
     kernel = gaussian_profile(2.0, radius=8)
     blurred = quantise(gaussian_blur(jnp.asarray(images), 2.0, radius=8))
     restored = restorer(blurred, kernel, noise=0.0)
@@ -217,7 +231,7 @@ def test_below_the_trained_noise_corrections_count_by_the_expected_error():
     restorer = small_restorer(0.1)
     # In float64: so little noise is amplified a million times, and rounding with it.
     with jax.enable_x64(True):
-        images = jnp.asarray(np.random.default_rng(8).random((1, 16, 16, 1)) / 4 + 0.4)
+        images = jnp.asarray(np.random.default_rng(8).random(SHAPE) / 4 + 0.4)
         log_power = jnp.asarray(LOG_POWER, jnp.float64)
         for sigma, noise in ((0.7, 0.9e-6), (0.7, 1.1e-6), (3.0, 0.9e-6)):
             profile = gaussian_profile(sigma, radius=12)
@@ -226,20 +240,20 @@ def test_below_the_trained_noise_corrections_count_by_the_expected_error():
             trust = 1 if noise > 1e-6 else min(1, expected_mse / 1e-4)
             assert (trust < 1e-3) == (noise < 1e-6 and sigma < 1)
             found = restorer(images, profile, noise=noise, quantisation=0.0)
-            inputs, conditions = (
-                jnp.asarray(x, jnp.float32) for x in (bank.inputs, bank.conditions)
-            )
-            correction = apply(restorer.graphdef, restorer.params, inputs, conditions[None])
+            inputs = bank.inputs.astype(jnp.float32)
+            conditions = jnp.stack(2 * [bank.conditions.astype(jnp.float32)])
+            correction = network(restorer.graphdef, restorer.params, inputs, conditions)
             expected = np.clip(bank.best + trust * bank.error_std * correction, 0, 1)
             np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_an_uncertain_width_and_another_spectrum_reach_the_estimates():
     restorer = small_restorer(0.1)
-    images = jnp.asarray(np.random.default_rng(9).random((1, 16, 16, 1)), jnp.float32)
-    profile, other = gaussian_profile(1.5, radius=6), jnp.asarray(LOG_POWER) - 2
+    images = random_images(9)
+    profile, other = profile_of(1.5), jnp.asarray(LOG_POWER) - 2
     bank = wiener_bank(images, profile, other, noise=0.01, width_error=0.1)
-    correction = apply(restorer.graphdef, restorer.params, bank.inputs, bank.conditions[None])
+    conditions = jnp.stack(2 * [bank.conditions])
+    correction = network(restorer.graphdef, restorer.params, bank.inputs, conditions)
     expected = np.clip(bank.best + bank.error_std * correction, 0, 1)
     changed = restorer.with_spectrum(other)
     found = changed(images, profile, noise=0.01, quantisation=0.0, width_error=0.1)

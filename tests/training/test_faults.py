@@ -1,12 +1,12 @@
 """What goes wrong while a run saves: damaged checkpoints, a full disk, a second writer."""
 
 import errno
+import functools
 import gc
 import json
 import os
+import resource
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -25,7 +25,6 @@ from jxr.training.step import init_state
 from jxr.training.tasks import classifier_task
 from tests.training.test_loop import CASES, STEPS, assert_same_bits, final_state, train
 
-ROOT = Path(__file__).resolve().parents[2]
 CASE = "classifier"
 NEWEST, BEFORE = STEPS, 8
 
@@ -83,21 +82,25 @@ def finished(tmp_path_factory):
     return folder, train(CASE, folder)
 
 
-def read_params(folder):
+@functools.cache
+def template():
     task, _ = CASES[CASE]
-    return load_params(folder / "checkpoints", jax.eval_shape(task.init, jax.random.key(0)))
+    return jax.jit(lambda: init_state(task, optax.adam(1e-2), jax.random.key(0)))()
+
+
+def read_params(folder):
+    return load_params(folder / "checkpoints", template().params)
 
 
 def read_state(folder, step=None):
     """Returns the newest state there that can be read, or that of one step."""
-    task, _ = CASES[CASE]
     if step:
         folder = shutil.copytree(folder, folder.with_name(f"{folder.name}-{step}"))
         for other in (folder / "checkpoints").iterdir():
             if other.name != str(step):
                 shutil.rmtree(other)
     with Checkpoints(folder / "checkpoints") as checkpoints:
-        return checkpoints.restore(init_state(task, optax.adam(1e-2), jax.random.key(0)))
+        return checkpoints.restore(template())
 
 
 @pytest.fixture(scope="module")
@@ -136,21 +139,26 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
 
 
 @pytest.mark.resume
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_training_goes_on_from_the_one_before_to_the_same_bits(damage, finished, tmp_path, caplog):
+def test_training_goes_on_from_the_one_before_to_the_same_bits(finished, tmp_path, caplog):
     folder, params = finished
-    copy = damaged(folder, tmp_path / "run", "*/d/*", damage)
+    copy = damaged(folder, tmp_path / "run", "*/d/*", "truncated")
     assert_same_bits(train(CASE, copy), params)
     assert f"checkpoint of step {NEWEST} cannot be read" in caplog.text
     assert_same_bits(final_state(CASE, copy), final_state(CASE, folder))  # saved anew
 
 
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """The folder of a run with another seed."""
+    folder = tmp_path_factory.mktemp("other")
+    train(CASE, folder, seed=4)
+    return folder
+
+
 @pytest.mark.parametrize("item", ["params", "optimizer"])
-def test_arrays_that_orbax_takes_for_sound_are_checked(item, finished, tmp_path, caplog):
+def test_arrays_that_orbax_takes_for_sound_are_checked(item, finished, other, tmp_path, caplog):
     """Large arrays lie in files without checksums: here one is saved in another's place."""
     folder, _ = finished
-    other = tmp_path / "other"
-    train(CASE, other, seed=4)
     run = tmp_path / "run"
     shutil.copytree(folder, run)
     newest = f"checkpoints/{NEWEST}/{item}"
@@ -183,32 +191,6 @@ def test_reading_leaves_alone_what_is_just_being_saved(finished, tmp_path):
     assert unfinished.is_dir()
 
 
-# In a process of its own, for the limit cannot be taken back.
-FULL = """
-import resource, sys
-from pathlib import Path
-from jxr.errors import UserError
-from tests.training.test_faults import train_wide
-
-class Filling:
-    def __init__(self, inner):
-        self.inner, self.fetched = inner, 0
-        self.get_state, self.set_state = inner.get_state, inner.set_state
-    def __next__(self):
-        self.fetched += 1
-        if self.fetched == 3:  # once the state at step 2 is on disk
-            sys.stdin.readline()
-            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, 1 << 17))
-        return next(self.inner)
-
-try:
-    train_wide(Path(sys.argv[1]), int(sys.argv[2]), Filling)
-except UserError as error:
-    print(error)
-    sys.exit(2)
-"""
-
-
 def train_wide(folder, every, wrapped=lambda inner: inner):
     """Trains a head whose arrays are larger than the limit above."""
     generator = np.random.default_rng(0)
@@ -226,27 +208,42 @@ def train_wide(folder, every, wrapped=lambda inner: inner):
     )
 
 
+class Filling:
+    """Lets no file grow large any more once the state at step 2 is on disk."""
+
+    def __init__(self, folder, inner):
+        self.saved, self.inner, self.fetched = folder / "checkpoints" / "2", inner, 0
+        self.get_state, self.set_state = inner.get_state, inner.set_state
+
+    def __next__(self):
+        self.fetched += 1
+        if self.fetched == 3:
+            until = time.monotonic() + 60
+            while not self.saved.is_dir() and time.monotonic() < until:
+                time.sleep(0.01)
+            _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, most))
+        return next(self.inner)
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    return jax.device_get(train_wide(tmp_path_factory.mktemp("wide"), 6))
+
+
 @pytest.mark.resume
 @pytest.mark.parametrize("every", [1, 2])  # surfaces at the next save; at the last one
-def test_a_full_disk_is_one_line_and_older_checkpoints_stay(every, tmp_path):
-    folder = tmp_path / "run"
-    process = subprocess.Popen(
-        [sys.executable, "-c", FULL, str(folder), str(every)],
-        cwd=ROOT,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    while not (folder / "checkpoints" / "2").is_dir():
-        assert process.poll() is None
-        time.sleep(0.05)
-    output, _ = process.communicate("\n")
-    assert process.returncode == 2
-    (line,) = output.splitlines()
+def test_a_full_disk_is_one_line_and_older_checkpoints_stay(every, wide, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(UserError) as failed:
+            train_wide(tmp_path, every, functools.partial(Filling, tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    (line,) = str(failed.value).splitlines()
     assert f"a checkpoint could not be saved ({os.strerror(errno.EFBIG)}): make room" in line
-    assert (folder / "checkpoints" / "2").is_dir()
-    assert_same_bits(train_wide(folder, every), train_wide(tmp_path / "straight", every))
+    assert (tmp_path / "checkpoints" / "2").is_dir()
+    assert_same_bits(train_wide(tmp_path, every), wide)
 
 
 def test_a_second_writer_is_refused(tmp_path):

@@ -9,7 +9,7 @@ from jxr import rng
 from jxr.config import AugmentationConfig, FineTuningConfig
 from jxr.data.augmentation import random_view
 from jxr.errors import UserError
-from jxr.models import apply, split
+from jxr.models import abstract, apply
 from jxr.models.vgg16 import blocks, extract, graphdef
 from jxr.models.vgg16_weights import random_weights
 from jxr.training.fine_tuning import build_tuned, fine_tuning_task
@@ -24,11 +24,40 @@ def pretrained():
 
 @pytest.fixture(scope="module")
 def images():
-    return jnp.asarray(np.random.default_rng(0).random((3, SIZE, SIZE, 1)), jnp.float32)
+    return jnp.asarray(np.random.default_rng(0).random((2, SIZE, SIZE, 1)), jnp.float32)
 
 
 def frozen(pretrained, images, last):
     return extract(graphdef(1, last), blocks(pretrained, 1, last), images, "caffe")
+
+
+def averages(pretrained, images, convention="caffe"):
+    """VGG-16's features, averaged over the image."""
+    whole = extract(graphdef(), pretrained, images, convention)
+    return np.asarray(whole).reshape(2, 2, 2, 512).mean(axis=(1, 2))
+
+
+@pytest.fixture(scope="module")
+def features(pretrained, images):
+    return averages(pretrained, images)
+
+
+@pytest.fixture(scope="module")
+def before_block5(pretrained, images):
+    return frozen(pretrained, images, 4)
+
+
+@pytest.fixture(scope="module")
+def two_questions(pretrained):
+    """The task as it is by default, with two questions, its losses jitted; and parameters."""
+    task = fine_tuning_task(FineTuningConfig(size=SIZE), 2, pretrained, "caffe", SIZE // 16)
+    return task._replace(losses=jax.jit(task.losses)), task.init(jax.random.key(1))
+
+
+def odds_of(config, convention, params, features):
+    """What the network says, without dropout."""
+    model, _ = abstract(build_tuned(config, 2, convention))
+    return np.asarray(jax.jit(lambda p, x: apply(model, p, x))(params, features), float)
 
 
 def batch_of(features, labels, weights):
@@ -41,57 +70,54 @@ def batch_of(features, labels, weights):
 
 
 @pytest.mark.parametrize("first_block", [4, 5])
-def test_it_starts_as_the_mean_of_vgg16_s_features(pretrained, images, first_block):
+def test_it_starts_as_the_mean_of_vgg16_s_features(pretrained, images, features, first_block):
     config = FineTuningConfig(size=SIZE, first_block=first_block)
     side = SIZE // 2 ** (first_block - 1)
     params = fine_tuning_task(config, 2, pretrained, "caffe", side).init(jax.random.key(1))
-    model, _ = split(build_tuned(config, 2, "caffe")(jax.random.key(1)))
-    maps = frozen(pretrained, images, first_block - 1).reshape(3, side, side, -1)
-    found = apply(model, params, maps)
-    whole = extract(graphdef(), pretrained, images, "caffe").reshape(3, 2, 2, 512)
+    maps = frozen(pretrained, images, first_block - 1).reshape(2, side, side, -1)
+    found = odds_of(config, "caffe", params, maps)
     kernel, bias = params["log_odds"]["kernel"], params["log_odds"]["bias"]
-    expected = np.asarray(whole).mean(axis=(1, 2)) @ np.asarray(kernel) + np.asarray(bias)
+    expected = features @ np.asarray(kernel) + np.asarray(bias)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 
-def test_the_loss_against_its_formula(pretrained, images):
+def test_the_loss_against_its_formula(pretrained, before_block5):
     config = FineTuningConfig(size=SIZE, dropout=0.0, label_smoothing=0.2)
     side = SIZE // 16
     task = fine_tuning_task(config, 2, pretrained, "caffe", side)
     params = task.init(jax.random.key(1))
-    features = frozen(pretrained, images, 4)
-    labels = np.array([[0, 0], [1, 0], [1, 1]])
-    weights = np.array([[2.0, 0.0], [0.5, 1.5], [1.0, 1.0]])
-    model, _ = split(build_tuned(config, 2, "caffe")(jax.random.key(1)))
-    maps = features.astype(jnp.float16).reshape(3, side, side, -1)
-    odds = np.asarray(apply(model, params, maps), float)
+    labels = np.array([[0, 0], [1, 0]])
+    weights = np.array([[2.0, 0.0], [0.5, 1.5]])
+    maps = before_block5.astype(jnp.float16).reshape(2, side, side, -1)
+    odds = odds_of(config, "caffe", params, maps)
     targets = labels * 0.8 + 0.1
     crossed = targets * np.logaddexp(0, -odds) + (1 - targets) * np.logaddexp(0, odds)
-    found = task.losses(params, batch_of(features, labels, weights), jax.random.key(2))
+    batch = batch_of(before_block5, labels, weights)
+    found = jax.jit(task.losses)(params, batch, jax.random.key(2))
     np.testing.assert_allclose(found, (weights * crossed).sum(axis=1), rtol=1e-4)
 
 
-def test_what_does_not_apply_is_not_learnt_and_frozen_blocks_are_not_there(pretrained, images):
-    config = FineTuningConfig(size=SIZE)
-    task = fine_tuning_task(config, 2, pretrained, "caffe", SIZE // 16)
-    params = task.init(jax.random.key(1))
+def test_what_does_not_apply_is_not_learnt_and_frozen_blocks_are_not_there(
+    two_questions, before_block5
+):
+    task, params = two_questions
     assert set(params["blocks"]) == {"block5_conv1", "block5_conv2", "block5_conv3"}
-    batch = batch_of(frozen(pretrained, images, 4), np.zeros((3, 2)), [[1, 0]] * 3)
-    gradients = jax.grad(lambda p: task.losses(p, batch, jax.random.key(2)).mean())(params)
+    batch = batch_of(before_block5, np.zeros((2, 2)), [[1, 0]] * 2)
+    mean = lambda p: task.losses(p, batch, jax.random.key(2)).mean()  # noqa: E731
+    gradients = jax.jit(jax.grad(mean))(params)
     kernel = np.asarray(gradients["log_odds"]["kernel"])
     assert kernel[:, 0].any()
     assert not kernel[:, 1].any()
     assert np.asarray(gradients["blocks"]["block5_conv1"]["kernel"]).any()
 
 
-def test_dropout_follows_the_example(pretrained, images):
-    task = fine_tuning_task(FineTuningConfig(size=SIZE), 1, pretrained, "caffe", SIZE // 16)
-    params = task.init(jax.random.key(1))
-    batch = batch_of(frozen(pretrained, images, 4), [[0], [1], [1]], [[1.0]] * 3)
-    losses = task.losses(params, batch, jax.random.key(2))
-    pair = {name: values[jnp.array([2, 0])] for name, values in batch.items()}
+def test_dropout_follows_the_example(two_questions, before_block5):
+    task, params = two_questions
+    batch = batch_of(before_block5, [[0, 1], [1, 0]], np.ones((2, 2)))
+    losses = np.asarray(task.losses(params, batch, jax.random.key(2)))
+    swapped = {name: values[::-1] for name, values in batch.items()}
     np.testing.assert_allclose(
-        task.losses(params, pair, jax.random.key(2)), losses[jnp.array([2, 0])], rtol=1e-3
+        task.losses(params, swapped, jax.random.key(2)), losses[::-1], rtol=1e-3
     )
     assert (losses != task.losses(params, batch, jax.random.key(3))).all()
 
@@ -101,10 +127,9 @@ def test_where_all_blocks_learn_it_starts_as_vgg16_on_images(pretrained, images,
     config = FineTuningConfig(size=SIZE, first_block=1, views=0)
     params = fine_tuning_task(config, 2, pretrained, convention, SIZE).init(jax.random.key(1))
     assert set(params["blocks"]) == set(pretrained)
-    model, _ = split(build_tuned(config, 2, convention)(jax.random.key(1)))
-    found = apply(model, params, images)
-    whole = extract(graphdef(), pretrained, images, convention).reshape(3, 2, 2, 512)
-    expected = np.asarray(whole).mean(axis=(1, 2)) @ np.asarray(params["log_odds"]["kernel"])
+    found = odds_of(config, convention, params, images)
+    whole = averages(pretrained, images, convention)
+    expected = whole @ np.asarray(params["log_odds"]["kernel"])
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 
@@ -115,18 +140,19 @@ def test_where_all_blocks_learn_each_step_sees_another_view(pretrained, images):
     )
     task = fine_tuning_task(config, 1, pretrained, "caffe", SIZE)
     params = task.init(jax.random.key(1))
-    batch = batch_of(images.reshape(3, -1), [[0], [1], [1]], [[1.0]] * 3)
-    key = jax.random.key(2)
-    found = task.losses(params, batch, key)
+    batch = batch_of(images.reshape(2, -1), [[0], [1]], [[1.0]] * 2)
+    losses, key = jax.jit(task.losses), jax.random.key(2)
+    found = losses(params, batch, key)
     keys = rng.per_example(rng.stream(key, "view"), batch["example_id"])
     halved = images.astype(jnp.float16).astype(jnp.float32)
-    views = jnp.stack([random_view(*pair, augmentation) for pair in zip(halved, keys, strict=True)])
-    whole = extract(graphdef(), pretrained, views, "caffe").reshape(3, 2, 2, 512)
-    odds = np.asarray(whole.mean(axis=(1, 2)) @ params["log_odds"]["kernel"], float)[:, 0]
-    targets = np.array([0.05, 0.95, 0.95])
+    view = jax.jit(lambda image, key: random_view(image, key, augmentation))
+    views = jnp.stack([view(*pair) for pair in zip(halved, keys, strict=True)])
+    kernel = np.asarray(params["log_odds"]["kernel"], float)
+    odds = (averages(pretrained, views) @ kernel)[:, 0]
+    targets = np.array([0.05, 0.95])
     crossed = targets * np.logaddexp(0, -odds) + (1 - targets) * np.logaddexp(0, odds)
     np.testing.assert_allclose(found, crossed, rtol=1e-3)
-    assert (found != task.losses(params, batch, jax.random.key(3))).all()
+    assert (found != losses(params, batch, jax.random.key(3))).all()
 
 
 def test_views_are_not_kept_where_all_blocks_learn():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 
 import jax
@@ -104,29 +105,41 @@ def final_state(case, directory):
         return checkpoints.restore(template)[1:]
 
 
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """Of each case a run that was never interrupted: its folder, which stays as it is, and result.
+
+    Its parameters are on the host: what uses them again cannot spoil them.
+    """
+    root = tmp_path_factory.mktemp("straight")
+    return {case: (root / case, jax.device_get(train(case, root / case))) for case in CASES}
+
+
 @pytest.mark.resume
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("stop_at", [0, 4, 5])
-def test_stop_by_sigterm_and_resume_equals_straight_run_bit_for_bit(case, stop_at, tmp_path):
-    straight = train(case, tmp_path / "straight")
+@pytest.mark.parametrize(
+    # Before the first step, at a checkpoint that was due, and between two.
+    ("case", "stop_at"),
+    [("classifier", 0), ("classifier", 4), ("restorer", 5)],
+)
+def test_stop_by_sigterm_and_resume_equals_straight_run_bit_for_bit(
+    case, stop_at, straight, tmp_path
+):
+    folder, params = straight[case]
     with pytest.raises(Stopped, match=f"stopped at step {stop_at + 1} of {STEPS}"):
         train(case, tmp_path / "resumed", stop_at=stop_at)
     resumed = train(case, tmp_path / "resumed")
-    assert_same_bits(straight, resumed)
-    assert_same_bits(
-        final_state(case, tmp_path / "straight"), final_state(case, tmp_path / "resumed")
-    )
+    assert_same_bits(params, resumed)
+    assert_same_bits(final_state(case, folder), final_state(case, tmp_path / "resumed"))
 
 
 @pytest.mark.resume
-@pytest.mark.parametrize("case", CASES)
-def test_resume_from_an_older_checkpoint_after_a_crash(case, tmp_path):
-    straight = train(case, tmp_path / "straight")
+def test_resume_from_an_older_checkpoint_after_a_crash(straight, tmp_path):
+    folder, params = straight["classifier"]
 
     class Crash(Exception):
         pass
 
-    task, arrays = CASES[case]
+    task, arrays = CASES["classifier"]
     inner = batches(arrays, batch_size=4, seed=3)
 
     class CrashAt6(StopAt):
@@ -144,18 +157,19 @@ def test_resume_from_an_older_checkpoint_after_a_crash(case, tmp_path):
             directory=tmp_path / "crashed")  # fmt: skip
     with Checkpoints(tmp_path / "crashed" / "checkpoints") as checkpoints:
         assert checkpoints.latest_step() == 4
-    assert_same_bits(straight, train(case, tmp_path / "crashed"))
+    assert_same_bits(params, train("classifier", tmp_path / "crashed"))
     logs = [
-        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
-        for name in ("straight", "crashed")
+        [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        for run in (folder, tmp_path / "crashed")
     ]
     straight_log, crashed_log = ([(row["step"], row["loss"]) for row in log] for log in logs)
     assert straight_log == crashed_log
     assert [step for step, _ in straight_log] == [2, 4, 6, 8, 9]
 
 
-def test_a_finished_run_is_not_trained_again(tmp_path):
-    first = train("classifier", tmp_path)
+def test_a_finished_run_is_not_trained_again(straight, tmp_path):
+    folder, first = straight["classifier"]
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
 
     class Unused:
         get_state = set_state = staticmethod(lambda *_: {})
@@ -169,14 +183,14 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
     assert_same_bits(first, again)
 
 
-def test_the_seed_decides_the_run(tmp_path):
-    first = jax.tree.leaves(train("classifier", tmp_path / "a", seed=3))
-    other = jax.tree.leaves(train("classifier", tmp_path / "b", seed=4))
+def test_the_seed_decides_the_run(straight, tmp_path):
+    first = jax.tree.leaves(straight["classifier"][1])
+    other = jax.tree.leaves(train("classifier", tmp_path, seed=4))
     assert any((np.asarray(a) != np.asarray(b)).any() for a, b in zip(first, other, strict=True))
 
 
-def test_checkpoint_of_another_model_is_refused_by_name(tmp_path):
-    train("classifier", tmp_path)
+def test_checkpoint_of_another_model_is_refused_by_name(straight, tmp_path):
+    shutil.copytree(straight["classifier"][0], tmp_path, dirs_exist_ok=True)
     task = classifier_task(HeadConfig(hidden=(7,)), in_features=10)
     _, arrays = CASES["classifier"]
     schedule = ScheduleConfig(epochs=1, batch_size=4)
@@ -192,11 +206,11 @@ def test_checkpoint_of_another_model_is_refused_by_name(tmp_path):
         load_params(tmp_path / "checkpoints", template)
 
 
-def test_loaded_parameters_are_the_trained_ones(tmp_path):
-    trained = train("restorer", tmp_path)
+def test_loaded_parameters_are_the_trained_ones(straight):
+    folder, trained = straight["restorer"]
     task, _ = CASES["restorer"]
     template = jax.eval_shape(task.init, jax.random.key(0))
-    assert_same_bits(trained, load_params(tmp_path / "checkpoints", template))
+    assert_same_bits(trained, load_params(folder / "checkpoints", template))
 
 
 def test_loading_from_an_empty_place_says_to_train_first(tmp_path):
@@ -206,7 +220,7 @@ def test_loading_from_an_empty_place_says_to_train_first(tmp_path):
 
 def test_a_loss_that_is_not_finite_names_its_step(tmp_path):
     with pytest.raises(UserError, match=r"the loss is (nan|inf) at step \d"):
-        train("restorer", tmp_path, learning_rate=1e30)
+        train("classifier", tmp_path, learning_rate=1e30)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         assert checkpoints.latest_step() is None  # the broken state was not saved
 
@@ -232,8 +246,8 @@ def test_not_one_step_is_refused(tmp_path):
         train("classifier", tmp_path, steps=0)
 
 
-def test_fewer_steps_than_were_done_are_refused(tmp_path):
-    train("classifier", tmp_path)
+def test_fewer_steps_than_were_done_are_refused(straight, tmp_path):
+    shutil.copytree(straight["classifier"][0], tmp_path, dirs_exist_ok=True)
     with pytest.raises(UserError, match=r"step 9 already, past the last one, 6: raise"):
         train("classifier", tmp_path, steps=6)
 

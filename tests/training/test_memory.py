@@ -1,5 +1,6 @@
 """What saves memory: parts of a batch, activations computed again, states that are used up."""
 
+import functools
 import json
 
 import jax
@@ -14,7 +15,7 @@ from jxr.training.observe import memory_explained
 from jxr.training.parallel import data_parallel
 from jxr.training.step import init_state, make_train_step
 from jxr.training.tasks import restorer_task
-from tests.processes import run_script
+from tests.forked import run_script
 from tests.training.test_loop import CASES, assert_same_bits, train
 
 KEY = jax.random.key(1)
@@ -35,11 +36,9 @@ from tests.training.test_loop import CASES, train
 from tests.training.test_memory import IMAGES
 assert jax.device_count() == 2
 folder = Path(sys.argv[1])
-for case in CASES:
-    for parallel in ("jit", "pmap"):
-        params = train(case, folder / f"{case}-{parallel}", batch_size=8, accumulate=2,
-                       parallel=parallel)
-        np.savez(folder / f"{case}-{parallel}.npz", *map(np.asarray, jax.tree.leaves(params)))
+for parallel in "jit", "pmap":
+    params = train("classifier", folder / parallel, batch_size=8, accumulate=2, parallel=parallel)
+    np.savez(folder / f"{parallel}.npz", *map(np.asarray, jax.tree.leaves(params)))
 program = data_parallel(CASES["restorer"][0], optax.adam(1e-2), 0, "jit", accumulate=2)
 state = jax.jit(program.init, out_shardings=program.sharding)()
 step = program.compile(state, program.put_batch(IMAGES), program.key).call
@@ -51,9 +50,10 @@ except UserError as error:
 """
 
 
-def compiled(task, parallel="jit", accumulate=1):
-    """The compiled step of a task on `IMAGES`, and what it takes."""
-    program = data_parallel(task, optax.adam(1e-2), 0, parallel, accumulate)
+@functools.cache
+def compiled(parallel, accumulate):
+    """The restorer's compiled step on `IMAGES`, and what it takes, which one test uses up."""
+    program = data_parallel(CASES["restorer"][0], optax.adam(1e-2), 0, parallel, accumulate)
     state = program.put_state(jax.jit(program.init, out_shardings=program.sharding)())
     arguments = state, program.put_batch(IMAGES), program.key
     return program.compile(*arguments).call, arguments
@@ -65,17 +65,23 @@ def assert_close(left, right):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("parallel", ["jit", "pmap"])
-def test_a_batch_in_parts_trains_as_the_whole_one(case, parallel, tmp_path):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Of each case the folder and the result of a run whose batches are whole, by jit."""
+    root = tmp_path_factory.mktemp("whole")
+    return {case: (root / case, train(case, root / case, batch_size=8)) for case in CASES}
+
+
+@pytest.mark.parametrize(
+    ("case", "parallel"), [("classifier", "jit"), ("restorer", "jit"), ("classifier", "pmap")]
+)
+def test_a_batch_in_parts_trains_as_the_whole_one(case, parallel, whole, tmp_path):
     """With dropout, noise and crops: they follow the example. Adam sees one gradient a step."""
-    options = {"batch_size": 8, "parallel": parallel}
-    whole = train(case, tmp_path / "whole", **options)
-    parts = train(case, tmp_path / "parts", **options, accumulate=4)
-    assert_close(parts, whole)
+    folder, expected = whole[case]
+    assert_close(train(case, tmp_path, batch_size=8, parallel=parallel, accumulate=4), expected)
     logs = [
-        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
-        for name in ("whole", "parts")
+        [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        for run in (folder, tmp_path)
     ]
     for left, right in zip(*logs, strict=True):
         assert left["step"] == right["step"]
@@ -87,13 +93,11 @@ def test_a_batch_in_parts_trains_as_the_whole_one(case, parallel, tmp_path):
 
 
 @pytest.mark.devices
-def test_parts_on_two_devices_train_the_same_and_no_example_moves(tmp_path):
+def test_parts_on_two_devices_train_the_same_and_no_example_moves(whole, tmp_path):
     run_script(ON_TWO_DEVICES, tmp_path, devices=2)
-    for case in CASES:
-        whole = jax.tree.leaves(train(case, tmp_path / case, batch_size=8))
-        for parallel in ("jit", "pmap"):
-            saved = np.load(tmp_path / f"{case}-{parallel}.npz")
-            assert_close([saved[name] for name in saved.files], whole)
+    for parallel in ("jit", "pmap"):
+        with np.load(tmp_path / f"{parallel}.npz") as saved:
+            assert_close(list(saved.values()), jax.tree.leaves(whole["classifier"][1]))
     step = (tmp_path / "step.txt").read_text()
     assert "all-reduce" in step
     for motion in ("all-gather", "all-to-all", "collective-permute"):
@@ -105,15 +109,14 @@ def test_parts_on_two_devices_train_the_same_and_no_example_moves(tmp_path):
 
 
 @pytest.mark.resume
-def test_a_run_may_go_on_in_other_parts(tmp_path):
-    straight = train("restorer", tmp_path / "straight")
-    train("restorer", tmp_path / "resumed", steps=4, accumulate=2)
-    assert_close(train("restorer", tmp_path / "resumed"), straight)
+def test_a_run_may_go_on_in_other_parts(whole, tmp_path):
+    train("classifier", tmp_path, steps=4, batch_size=8, accumulate=4)
+    assert_close(train("classifier", tmp_path, batch_size=8), whole["classifier"][1])
 
 
 def test_parts_need_less_memory_and_one_part_is_no_loop():
     task, _ = CASES["restorer"]
-    whole, parts = (compiled(task, accumulate=count)[0].memory_analysis() for count in (1, 4))
+    whole, parts = (compiled("jit", count)[0].memory_analysis() for count in (1, 4))
     assert parts.temp_size_in_bytes < whole.temp_size_in_bytes / 2
     optimizer = optax.adam(1e-2)
     state = jax.eval_shape(lambda: init_state(task, optimizer, jax.random.key(0)))
@@ -132,17 +135,18 @@ def unet_tasks(**sizes):
 
 
 def test_activations_computed_again_give_the_same_gradients():
-    kept, again = unet_tasks(width=2, depth=2, residual=True)
-    params = kept.init(jax.random.key(0))
-    assert_same_bits(params, again.init(jax.random.key(0)))
+    kept, again = unet_tasks(width=2, depth=1, residual=True)
+    params = jax.jit(kept.init)(jax.random.key(0))
+    assert_same_bits(params, jax.jit(again.init)(jax.random.key(0)))
     batch = jax.tree.map(jnp.asarray, IMAGES)
     # Nothing at zero, where the head of a residual network starts.
-    params = jax.tree.map(lambda leaf: leaf + 0.01, params)
+    params = jax.tree.map(lambda leaf: leaf + np.float32(0.01), jax.device_get(params))
     found, expected = (
         jax.jit(jax.value_and_grad(lambda p, task=task: task.losses(p, batch, KEY).mean()))(params)
         for task in (again, kept)
     )
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+    pairs = jax.device_get((jax.tree.leaves(found), jax.tree.leaves(expected)))
+    for a, b in zip(*pairs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6 * np.abs(b).max())
 
 
@@ -187,11 +191,9 @@ def test_activations_computed_again_save_memory_when_compiled():
     assert flop[1] > 1.2 * flop[0]  # a third forward and backward pass is the price
 
 
-@pytest.mark.parametrize("parallel", ["jit", "pmap"])
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize(("parallel", "accumulate"), [("jit", 1), ("jit", 4), ("pmap", 1)])
 def test_a_step_uses_up_the_state_and_writes_the_next_one_in_its_place(parallel, accumulate):
-    task, _ = CASES["restorer"]
-    step, (state, batch, key) = compiled(task, parallel, accumulate)
+    step, (state, batch, key) = compiled(parallel, accumulate)
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     assert step.memory_analysis().alias_size_in_bytes >= size
     first, _ = step(state, batch, key)  # under pmap the first state came from the host

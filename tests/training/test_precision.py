@@ -1,6 +1,7 @@
 """bfloat16: the networks compute in it, and nothing else does."""
 
 import collections
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -71,7 +72,20 @@ def in_both(make):
 
 
 def gradients(task, batch):
-    return jax.value_and_grad(lambda params: task.losses(params, batch, KEY).mean())
+    """A function of parameters: ((mean loss, losses), gradients)."""
+
+    def mean(params):
+        losses = task.losses(params, batch, KEY)
+        return losses.mean(), losses
+
+    return jax.value_and_grad(mean, has_aux=True)
+
+
+@functools.cache
+def compiled(make):
+    """Parameters to start from, and `gradients` in both, jitted: one program for several tests."""
+    plain, rounded, batch = in_both(make)
+    return jax.jit(plain.init)(KEY), *(jax.jit(gradients(task, batch)) for task in (plain, rounded))
 
 
 def equations(jaxpr):
@@ -128,19 +142,17 @@ def test_networks_multiply_in_bfloat16_while_optics_and_sums_stay_float32(make, 
 @pytest.mark.parametrize("make", [unet, wiener_net, head])
 def test_gradients_are_those_of_float32_to_bfloat16_s_rounding(make):
     """Of biases as well, which are sums over all pixels: in bfloat16 they were half wrong."""
-    plain, rounded, batch = in_both(make)
-    params = plain.init(KEY)
+    params, plain, rounded = compiled(make)
     rng = np.random.default_rng(1)  # the last layers start at zero: others get no gradient
-    params = jax.tree.map(lambda leaf: leaf + 0.1 * rng.normal(size=leaf.shape), params)
-    params = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), params)
-    (loss, expected), (near, found) = (
-        jax.jit(gradients(task, batch))(params) for task in (plain, rounded)
+    params = jax.tree.map(
+        lambda leaf: np.float32(leaf + 0.1 * rng.normal(size=leaf.shape)), jax.device_get(params)
     )
+    ((loss, _), expected), ((near, _), found) = plain(params), rounded(params)
     assert near.dtype == jnp.float32
     assert near != loss
     np.testing.assert_allclose(near, loss, rtol=0.01)
-    for name, wanted in named_leaves(expected).items():
-        leaf = named_leaves(found)[name]
+    for name, wanted in named_leaves(jax.device_get(expected)).items():
+        leaf = np.asarray(named_leaves(found)[name])
         assert leaf.dtype == jnp.float32
         if name != "log_power":  # is not learnt
             assert np.linalg.norm(leaf - wanted) < 0.1 * np.linalg.norm(wanted), name
@@ -148,13 +160,14 @@ def test_gradients_are_those_of_float32_to_bfloat16_s_rounding(make):
 
 def test_training_in_bfloat16_keeps_float32_and_learns_as_much():
     plain, rounded, batch = in_both(lambda schedule: unet(schedule, residual=False))
+    batch = batch | {"image": batch["image"][:, :16, :16]}
     optimizer = optax.adam(1e-2)
     losses = []
     for task in (plain, rounded):
-        state = init_state(task, optimizer, jax.random.key(0))
+        state = jax.jit(init_state, static_argnums=(0, 1))(task, optimizer, jax.random.key(0))
         step = jax.jit(make_train_step(task, optimizer, accumulate=2))
         history = []
-        for _ in range(30):
+        for _ in range(20):
             state, metrics = step(state, batch, KEY)
             history.append(float(metrics.loss))
         leaves = jax.tree.leaves((state.params, state.opt_state, metrics))
@@ -181,7 +194,6 @@ def test_in_float32_nothing_is_added_to_a_program():
 @pytest.mark.parametrize("make", [unet, wiener_net])
 def test_all_but_the_network_is_as_precise_as_before(make):
     """Both networks start by adding nothing, so only what is around them is in the loss."""
-    plain, rounded, batch = in_both(make)
-    params = plain.init(KEY)
-    found, expected = (task.losses(params, batch, KEY) for task in (rounded, plain))
+    params, plain, rounded = compiled(make)
+    ((_, expected), _), ((_, found), _) = plain(params), rounded(params)
     np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -9,7 +9,7 @@ from scipy.stats import kstest
 
 from jxr.config import DegradationRange, WienerNetConfig
 from jxr.restoration.wiener_bank import KNOTS
-from jxr.training.wiener_net_task import draw_setting, observe, profile, wiener_net_task
+from jxr.training.wiener_net_task import Setting, draw_setting, observe, profile, wiener_net_task
 
 LOG_POWER = jnp.asarray(-2.5 * np.log(KNOTS) - 8, jnp.float32)
 RANGES = DegradationRange()
@@ -18,7 +18,8 @@ RANGES = DegradationRange()
 @pytest.fixture(scope="module")
 def settings():
     keys = jax.random.split(jax.random.key(0), 20_000)
-    return jax.tree.map(np.asarray, jax.vmap(lambda key: draw_setting(key, RANGES))(keys))
+    draw = jax.jit(jax.vmap(lambda key: draw_setting(key, RANGES)))
+    return jax.tree.map(np.asarray, draw(keys))
 
 
 def test_settings_are_drawn_as_documented(settings):
@@ -46,19 +47,26 @@ def test_a_quarter_is_told_a_wrong_width_and_warned(settings):
     assert np.abs(off[warned]).max() <= 0.2 + 1e-6
 
 
+@jax.jit
+def seen_in(setting, image):
+    return observe(image, setting, jax.random.key(2), RANGES)
+
+
 @pytest.mark.parametrize("sigma", [0.0, 0.7, 3.0])
 def test_images_are_blurred_as_by_scipy(sigma):
     image = np.random.default_rng(0).random((32, 32, 1), np.float32)
-    setting = draw_setting(jax.random.key(1), RANGES)._replace(
-        sigma=jnp.asarray(sigma), noise=jnp.asarray(0.0), eight_bit=jnp.asarray(False)
+    setting = Setting(
+        sigma=jnp.float32(sigma),
+        told_sigma=jnp.float32(1.0),
+        width_error=jnp.float32(0.1),
+        noise=jnp.float32(0.0),
+        eight_bit=jnp.asarray(False),
     )
-    found = observe(jnp.asarray(image), setting, jax.random.key(2), RANGES)
+    found = seen_in(setting, jnp.asarray(image))
     radius = max(1, int(np.ceil(4 * sigma)))
     expected = gaussian_filter(image.astype(float), (sigma, sigma, 0), radius=(radius, radius, 0))
     np.testing.assert_allclose(found, expected, atol=2e-6)
-    eight = observe(
-        jnp.asarray(image), setting._replace(eight_bit=jnp.asarray(True)), jax.random.key(2), RANGES
-    )
+    eight = seen_in(setting._replace(eight_bit=jnp.asarray(True)), jnp.asarray(image))
     np.testing.assert_allclose(eight, np.round(np.asarray(found) * 255) / 255, atol=1e-7)
 
 
@@ -84,22 +92,26 @@ def test_a_new_network_starts_at_the_linear_limit():
         WienerNetConfig(width=4, blocks=1, crop=0), DegradationRange(width_error=0.0011), LOG_POWER
     )
     batch = {"image": jnp.asarray(images), "example_id": jnp.arange(64, dtype=jnp.int32)}
-    losses = task.losses(task.init(jax.random.key(0)), batch, jax.random.key(1))
+    params = jax.jit(task.init)(jax.random.key(0))
+    losses = jax.jit(task.losses)(params, batch, jax.random.key(1))
     assert float(jnp.median(losses)) == pytest.approx(1, abs=0.1)
 
 
 def test_examples_keep_their_setting_in_any_batch_and_the_spectrum_is_not_learnt():
     images = jnp.asarray(np.random.default_rng(4).random((4, 32, 32, 1)), jnp.float32)
     task = wiener_net_task(WienerNetConfig(width=4, blocks=1, crop=16), RANGES, LOG_POWER)
-    params = task.init(jax.random.key(0))
+    params = jax.jit(task.init)(jax.random.key(0))
+    losses = jax.jit(task.losses)
     np.testing.assert_array_equal(params["log_power"], LOG_POWER)
     batch = {"image": images, "example_id": jnp.arange(4, dtype=jnp.int32)}
-    all_four = task.losses(params, batch, jax.random.key(1))
-    pair = {name: values[jnp.array([2, 0])] for name, values in batch.items()}
+    all_four = np.asarray(losses(params, batch, jax.random.key(1)))
+    # Others beside them, so that one program does.
+    others = {name: values[jnp.array([2, 0, 0, 1])] for name, values in batch.items()}
     np.testing.assert_allclose(
-        task.losses(params, pair, jax.random.key(1)), all_four[jnp.array([2, 0])], rtol=1e-4
+        losses(params, others, jax.random.key(1)), all_four[[2, 0, 0, 1]], rtol=1e-4
     )
-    assert (all_four != task.losses(params, batch, jax.random.key(2))).all()
-    gradients = jax.grad(lambda p: task.losses(p, batch, jax.random.key(1)).mean())(params)
+    assert (all_four != losses(params, batch, jax.random.key(2))).all()
+    mean = lambda p: task.losses(p, batch, jax.random.key(1)).mean()  # noqa: E731
+    gradients = jax.jit(jax.grad(mean))(params)
     assert not np.asarray(gradients["log_power"]).any()
     assert np.asarray(gradients["last"]["kernel"]).any()
