@@ -125,7 +125,7 @@ def what_is_known(image: Radiograph, name: str, wanted: Deblurring) -> Told:
     elif smallest < 4:
         raise UserError(f"{name}: too small to estimate its noise: give --noise")
     else:
-        measured = float(estimate_noise_std(jnp.asarray(middle)))  # NaN: no detail at all
+        measured = float(_estimated_noise(jnp.asarray(middle)))  # NaN: no detail at all
         noise = math.sqrt(max(measured**2 - step**2 / 12, 0)) if measured > 0 else 0.0
         noise_from = "estimated"
     return Told(
@@ -154,7 +154,8 @@ def exposure_profile(exposure: Exposure, image: Radiograph, name: str) -> Float[
         )
     except ValueError as error:
         raise UserError(f"the exposure is impossible: {error}") from error
-    return psf_at(geometry, 0.0, 0.0, field_radius(geometry, 1, 1)).sum(0)
+    radius = field_radius(geometry, 1, 1)
+    return jax.jit(lambda: psf_at(geometry, 0.0, 0.0, radius).sum(0))()
 
 
 def cut_middle(pixels: Image) -> Float32[np.ndarray, "rows columns 1"]:
@@ -166,3 +167,4 @@ def cut_middle(pixels: Image) -> Float32[np.ndarray, "rows columns 1"]:
 
 
 _estimated_sigma = jax.jit(estimate_blur_sigma)
+_estimated_noise = jax.jit(estimate_noise_std)
