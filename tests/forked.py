@@ -12,7 +12,7 @@ import sys
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from tests.processes import ROOT, environment
+ROOT = Path(__file__).resolve().parents[1]
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
@@ -55,7 +55,8 @@ def _run(target, arguments, devices, log):
             for said in (1, 2):
                 os.dup2(file.fileno(), said)
     os.chdir(ROOT)
-    os.environ.update(environment(devices))
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
+    os.environ["XLA_FLAGS"] = flags
     jax.config.update("jax_platforms", "cpu")
     try:
         target(*arguments)
