@@ -1,6 +1,7 @@
 """The command that prepares the data set, as users call it."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from jxr.data import data_fingerprint, index_folder
+from jxr.data.tfds_prepare import prepare
 from jxr.data.tfds_reader import tfds_set
+from jxr.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,16 +55,16 @@ def test_prepares_once(tiny_images, tmp_path):
     assert again.stdout == finished.stdout
 
 
+BILINEAR = "--form=224", "--resize=bilinear"
+
+
 def test_forms(tiny_images, tmp_path):
-    for arguments, name in (
-        (["--form=224"], "224"),
-        (["--form=224", "--resize=bilinear"], "224_bilinear"),
-    ):
-        finished = call(f"--output={tmp_path}", f"--source={tiny_images}", *arguments)
-        assert finished.returncode == 0, finished.stderr
+    finished = call(f"--output={tmp_path}", f"--source={tiny_images}", *BILINEAR)
+    assert finished.returncode == 0, finished.stderr
+    prepare(tiny_images, tmp_path, form="224")
+    for name in ("224", "224_bilinear"):
         images = tfds_set(tmp_path / "chest_xray_guangzhou" / name)
         assert images.read(0).shape == (224, 224, 1)
-    assert "--form" in the_error(call(f"--output={tmp_path}", "--resize=bilinear"))
 
 
 def test_a_broken_image(tiny_images, tmp_path):
@@ -69,9 +72,9 @@ def test_a_broken_image(tiny_images, tmp_path):
     shutil.copytree(tiny_images, images)
     broken = images / "train" / "NORMAL" / "IM-0001-0001.jpeg"
     broken.write_bytes(broken.read_bytes()[:200])
-    arguments = (f"--output={tmp_path / 'out'}", f"--source={images}")
-    assert str(broken) in the_error(call(*arguments))
-    finished = call(*arguments, "--skip_broken")
+    with pytest.raises(UserError, match=re.escape(str(broken))):
+        prepare(images, tmp_path / "out", form="original")
+    finished = call(f"--output={tmp_path / 'out'}", f"--source={images}", "--skip_broken")
     assert finished.returncode == 0, finished.stderr
     assert f"left out: {broken}" in finished.stderr
     assert finished.stdout.startswith("53 images")
@@ -79,9 +82,9 @@ def test_a_broken_image(tiny_images, tmp_path):
 
 def test_mistakes_are_one_line(tiny_images, tmp_path):
     assert "--output" in the_error(call(f"--source={tiny_images}"))
-    assert "none.zip: no such file" in the_error(
-        call(f"--output={tmp_path}", f"--source={tmp_path / 'none.zip'}")
-    )
+    assert "--form" in the_error(call(f"--output={tmp_path}", "--resize=bilinear"))
+    with pytest.raises(UserError, match=r"none\.zip: no such file"):
+        prepare(tmp_path / "none.zip", tmp_path, form="original")
     assert "workdir" in the_error(call(f"--output={tmp_path}", f"--workdir={tmp_path}"))
     assert "form" in the_error(call(f"--output={tmp_path}", "--form=112"))
 

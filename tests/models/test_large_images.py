@@ -22,14 +22,24 @@ def restorer():
     return load_restorer()
 
 
-@pytest.mark.parametrize("shape", [(167, 130), (50, 40)])
-def test_tiles_equal_the_whole_image(restorer, shape):
+@pytest.mark.parametrize(("shape", "last_tile"), [((167, 130), (2, 1)), ((50, 40), (0, 0))])
+def test_tiles_equal_the_whole_image_and_each_is_told(restorer, shape, last_tile):
+    told_places = []
+
+    def progress(places):
+        for place in places:
+            told_places.append(place)
+            yield place
+
     blurred, kernel = blurred_image(*shape), gaussian_profile(1.5, radius=6)
     told = {"noise": 0.002, "quantisation": 1 / 255, "width_error": 0.05}
     whole = np.asarray(restorer(jnp.asarray(blurred), kernel, **told))
-    tiled = restore_large(restorer, blurred, kernel, tile=96, **told)
+    tiled = restore_large(restorer, blurred, kernel, tile=96, progress=progress, **told)
     assert np.abs(whole - blurred).max() > 0.05  # there is something to agree on
     np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-5)
+    down, along = last_tile
+    assert len(told_places) == (down + 1) * (along + 1)
+    assert told_places[-1] == last_tile
 
 
 def test_the_halo_is_the_receptive_field_and_no_less(restorer):
@@ -68,24 +78,8 @@ def test_windows_keep_every_pixel_once_and_away_from_cut_edges(size):
     assert (kept == 1).all()
 
 
-def test_every_tile_is_told(restorer):
-    told = []
-
-    def progress(places):
-        for place in places:
-            told.append(place)
-            yield place
-
-    blurred = blurred_image(100, 180)
-    kernel = gaussian_profile(1.5, radius=6)
-    restore_large(restorer, blurred, kernel, noise=0.0, tile=96, progress=progress)
-    assert len(told) == 2 * 3
-    assert told[-1] == (1, 2)
-
-
 @pytest.mark.parametrize("tile", [97, 48])
 def test_tiles_that_will_not_do_are_refused(restorer, tile):
+    image, kernel = np.zeros((50, 50, 1), np.float32), gaussian_profile(1.5, radius=6)
     with pytest.raises(ValueError, match="tile must be even and above 48"):
-        restore_large(
-            restorer, blurred_image(50, 50), gaussian_profile(1.5, radius=6), noise=0.0, tile=tile
-        )
+        restore_large(restorer, image, kernel, noise=0.0, tile=tile)
