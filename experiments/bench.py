@@ -26,13 +26,14 @@ flags.adopt_module_key_flags(cli)
 
 def main() -> None:
     """Measures, writes the file and prints the new rows."""
+    output = cli.measured_output(OUTPUT, SCALE)
     # PyTorch wants memory on the same GPU.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
     from jxr.reporting.bench_table import bench_table
     from jxr.reporting.tables import to_markdown
     from jxr.studies.bench import run_bench
 
-    output = cli.measured_output(OUTPUT, SCALE)
     rows = run_bench(WHAT.value, output, repeats=REPEATS.value, scale=SCALE.value)
     print(to_markdown(bench_table(rows)))
     print(f"rows: {output}")

@@ -23,12 +23,13 @@ flags.adopt_module_key_flags(cli)
 
 def main() -> None:
     """Measures, writes and draws."""
-    from jxr.reporting.growth_figure import growth_figure
-    from jxr.studies.growth import growth
-
     sizes = whole_numbers("sizes", SIZES.value, at_least=128)
     members = whole_numbers("members", MEMBERS.value, at_least=1)
     output = cli.measured_output(OUTPUT, SCALE)
+
+    from jxr.reporting.growth_figure import growth_figure
+    from jxr.studies.growth import growth
+
     results = growth(
         sizes, members, output / "growth.json", repeats=REPEATS.value, scale=SCALE.value
     )

@@ -17,7 +17,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from experiments import cli
-from jxr.config import AdaptationConfig, ClassifierRun, ReproduceConfig, RestorerRun
+from jxr.config import AdaptationConfig, ReproduceConfig, RestorerRun
 from jxr.errors import UserError
 from jxr.studies.reproduce import reproduce as reproduce_in_process
 from jxr.studies.runs import evaluate, train_classifier, train_restorer
@@ -99,17 +99,8 @@ def trained(tiny_images, tmp_path_factory):
     return folder_of
 
 
-def test_classifier_configs_are_each_task_on_each_kind_of_images():
-    assert {
-        f"{task}-{train_on}": ClassifierRun(task, train_on)
-        for task in ("normal_vs_pneumonia", "bacterial_vs_viral")
-        for train_on in ("original", "blurred")
-    } == classifier.RUNS
-
-
-# Tasks and kinds of images know nothing of one another: each once.
-@pytest.mark.parametrize("name", ["normal_vs_pneumonia-original", "bacterial_vs_viral-blurred"])
-def test_classifier_configs_train_and_evaluate(name, trained):
+@pytest.mark.parametrize("name", classifier.RUNS)
+def test_every_classifier_config_trains_and_evaluates(name, trained):
     folder, cache = trained(name)
     results = evaluate(folder, cache, "validation")
     assert {row["test_on"] for row in results["classification"]} == {"original", "blurred"}
