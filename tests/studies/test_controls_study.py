@@ -37,16 +37,21 @@ def finished(tiny_images, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_every_config_runs(name, tiny_images, tmp_path):
+def test_every_config_is_read_back(name):
     assert from_config_dict(ControlsConfig, get_config(name)) == RUNS[name]
-    results = controls_study(small(name, tiny_images), tmp_path / "run", tmp_path / "cache")
-    assert len(results["classification"]) == len(results["matched"]) == 2 * len(CONTROLS) * 4
-    assert json.loads((tmp_path / "run" / "results.json").read_text()) == results
+
+
+def test_the_demo_runs(tmp_path):
+    config = dataclasses.replace(small("demo", ""), tasks=("normal_vs_pneumonia",))
+    results = controls_study(config, tmp_path / "run", tmp_path / "cache")
+    assert len(results["classification"]) == len(results["matched"]) == len(CONTROLS) * 4
 
 
 def test_rows_are_those_of_the_other_tables(finished):
-    _, _, results = finished
+    _, folder, results = finished
+    assert json.loads((folder / "run" / "results.json").read_text()) == results
     rows = results["classification"]
+    assert len(rows) == len(results["matched"]) == 2 * len(CONTROLS) * 4
     assert {row["recipe"] for row in rows} == {f"control-{name}" for name in CONTROLS}
     assert {(row["restorer"], tuple(row["seeds"])) for row in rows} == {(None, (0,))}
     assert {row["n"] for row in rows if row["task"] == "normal_vs_pneumonia"} == {18}
@@ -164,13 +169,15 @@ def test_impossible_values_are_refused(changes, message):
         from_config_dict(ControlsConfig, values)
 
 
-def test_mistakes_are_one_line(tiny_images, tmp_path):
+def test_the_command_and_its_mistakes(finished, tiny_images, tmp_path):
+    config, folder, _ = finished
+
     def controls_call(*arguments):
         return call(
             "controls",
             "--config=ml_collections_configs/controls.py:kermany",
             f"--workdir={tmp_path / 'run'}",
-            f"--cache={tmp_path / 'cache'}",
+            f"--cache={folder / 'cache'}",
             f"--config.data.path={tiny_images}",
             "--config.data.size=32",
             "--config.data.validation_fraction=0.2",
@@ -182,13 +189,17 @@ def test_mistakes_are_one_line(tiny_images, tmp_path):
     assert "raise --config.caliper" in line
     # Nothing was claimed, so that the corrected command may use the same run directory.
     assert not (tmp_path / "run").exists()
-    assert "no class" in the_error(controls_call("--config.tasks=('normal_vs_tb',)"))
-    finished = controls_call("--config.caliper=0.5", "--config.bootstrap_samples=100")
-    assert finished.returncode == 0, finished.stderr
+    one_question = "--config.tasks=('normal_vs_pneumonia',)"
+    done = controls_call("--config.caliper=0.5", "--config.bootstrap_samples=100", one_question)
+    assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "report" / "tables.md").exists()
-    assert "other values of seed" in the_error(
-        controls_call("--config.caliper=0.5", "--config.bootstrap_samples=100", "--config.seed=1")
-    )
+    for changes, message in (
+        ({"tasks": ("normal_vs_tb",)}, "no class"),
+        ({"seed": 1}, "other values of seed"),
+    ):
+        changed = dataclasses.replace(config, **changes)
+        with pytest.raises(UserError, match=message):
+            controls_study(changed, folder / "run", folder / "cache")
 
 
 def test_unknown_config_is_named():

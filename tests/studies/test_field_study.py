@@ -17,7 +17,7 @@ from scipy.ndimage import convolve, gaussian_filter
 from jxr.config import DataConfig, FieldConfig, PhantomConfig
 from jxr.errors import UserError
 from jxr.optics import dense_blur, gaussian_psf, sigma_px
-from jxr.studies import field_exposures, field_study
+from jxr.studies import field_exposures, field_restoration, field_study
 from jxr.studies.field_blur import field_of, recorded, true_blur
 from jxr.studies.field_clinical import clinical_rows, geometry_rows, report_rows
 from jxr.studies.field_exposures import EXPOSURES, exposure
@@ -251,6 +251,9 @@ def config(monkeypatch):
 def test_the_whole_study_and_again(config, tmp_path, monkeypatch):
     # In this process, for speed; that they are fresh is tested above.
     monkeypatch.setattr(field_study, "growth_row", measure)
+    # Fewer candidates, of which each number of iterations has to be compiled.
+    monkeypatch.setattr(field_restoration, "ITERATIONS", (2.0, 4.0, 8.0))
+    monkeypatch.setattr(field_restoration, "SCALES", (0.7, 1.0))
     results = field_study.field_study(config, tmp_path / "run", tmp_path / "cache")
     assert json.loads((tmp_path / "run" / "results.json").read_text()) == results
     rows = {(row["model"], row["method"]): row for row in results["restoration"]}

@@ -54,29 +54,38 @@ def test_rows_table_and_chart(finished):
     assert "rate" not in titles[1]
 
 
-@pytest.mark.parametrize("mapped", ["loop", "vmap"])
-def test_errors_equal_those_of_single_restorers(finished, mapped):
-    config, folder, results = finished
+@pytest.fixture(scope="module")
+def errors_of_single_restorers(finished):
+    """Errors by the functions of the other studies: at each sigma of no U-Net, then of each."""
+    config, folder, _ = finished
     dataset = load_dataset(config.data, folder / "cache")
     members = members_of(config)
     trained = train_unet_stack(config, members, dataset, folder / "run" / "unets", PLAIN)
     rows = np.sort(dataset.test)
-    widest = dataclasses.replace(config.blur, sigma=max(config.sigmas))
-    found = unet_errors(
-        config.unet, trained.params, dataset, rows, config.sigmas, widest, mapped
-    ).mean(axis=-1)
     originals = np.asarray(dataset.images[rows])
-    for place, sigma in enumerate(config.sigmas):
+    restorers = [
+        unet_restorer(config.unet, member(trained.params, number)) for number in range(len(members))
+    ]
+    errors = []
+    for sigma in config.sigmas:
         blurred = degraded_images(originals, rows, BlurConfig(sigma=sigma), 0)
-        mse = restoration_scores(originals, blurred)["mse"]
-        np.testing.assert_allclose(found[place, 0], mse, rtol=1e-4, atol=1e-12)
-        for number in range(len(members)):
-            params = member(trained.params, number)
-            restored = in_batches(unet_restorer(config.unet, params), blurred)
-            mse = restoration_scores(originals, restored)["mse"]
-            np.testing.assert_allclose(found[place, 1 + number], mse, rtol=1e-4, atol=1e-12)
-    expected = [row["mse"] for row in results["restoration"]]
-    np.testing.assert_allclose(found.ravel(), expected, rtol=1e-4, atol=1e-12)
+        restored = [blurred, *(in_batches(restore, blurred) for restore in restorers)]
+        errors.append([restoration_scores(originals, images)["mse"] for images in restored])
+    return trained.params, np.array(errors)
+
+
+@pytest.mark.parametrize("mapped", ["loop", "vmap"])
+def test_errors_equal_those_of_single_restorers(finished, errors_of_single_restorers, mapped):
+    config, folder, results = finished
+    params, expected = errors_of_single_restorers
+    dataset = load_dataset(config.data, folder / "cache")
+    widest = dataclasses.replace(config.blur, sigma=max(config.sigmas))
+    rows = np.sort(dataset.test)
+    found = unet_errors(config.unet, params, dataset, rows, config.sigmas, widest, mapped)
+    found = found.mean(axis=-1)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-12)
+    said = [row["mse"] for row in results["restoration"]]
+    np.testing.assert_allclose(found.ravel(), said, rtol=1e-4, atol=1e-12)
 
 
 def test_each_unet_equals_the_single_run_that_the_config_lists(finished, monkeypatch):
