@@ -38,15 +38,19 @@ TINY = (
 )
 
 
-def call(experiment, *arguments):
+def python(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", f"experiments.{experiment}", *map(str, arguments)],
+        [sys.executable, *map(str, arguments)],
         cwd=ROOT,
         env={**os.environ, "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def call(experiment, *arguments):
+    return python("-m", f"experiments.{experiment}", *arguments)
 
 
 def restorer_call(workdir, *arguments):

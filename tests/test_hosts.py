@@ -6,7 +6,6 @@ import signal
 import socket
 import time
 
-import jax
 import numpy as np
 import pytest
 
@@ -17,7 +16,7 @@ from ml_collections_configs import classifier
 from tests import forked
 from tests.test_experiments import TINY
 from tests.tiny import tiny
-from tests.training.test_loop import CASES, STEPS, train
+from tests.training.test_loop import CASES, STEPS, assert_close, train
 
 CASE = "classifier"
 MOST_SECONDS = 240  # a hang ends here
@@ -139,11 +138,6 @@ def free_address():
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{server.getsockname()[1]}"
-
-
-def assert_close(left, right):
-    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 @pytest.fixture(scope="module")

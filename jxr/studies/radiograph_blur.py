@@ -1,6 +1,7 @@
 """What is asked for of a radiograph, and what is told or estimated of its blur and noise."""
 
 import dataclasses
+import functools
 import math
 from typing import Literal, NamedTuple, get_args
 
@@ -154,6 +155,12 @@ def exposure_profile(exposure: Exposure, image: Radiograph, name: str) -> Float[
         )
     except ValueError as error:
         raise UserError(f"the exposure is impossible: {error}") from error
+    return central_profile(geometry)
+
+
+@functools.cache  # images of one detector share it, and a new one is compiled
+def central_profile(geometry: Geometry) -> Float[Array, " size"]:
+    """Returns the profile of the focal spot's PSF on the central ray."""
     radius = field_radius(geometry, 1, 1)
     return jax.jit(lambda: psf_at(geometry, 0.0, 0.0, radius).sum(0))()
 

@@ -1,9 +1,6 @@
 """How cost grows: known time and memory are found, exponents by hand, the command, its chart."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,7 +10,7 @@ from jxr.reporting.growth_figure import NAMES, growth_figure
 from jxr.studies.fresh_process import in_fresh_process
 from jxr.studies.growth import IMAGE_WORK, SWEEP_WORK, exponents, growth, image_row, sweep_row
 from tests.studies.known_cost import known_cost
-from tests.test_experiments import ROOT, call, the_error
+from tests.test_experiments import ROOT, call, python, the_error
 
 
 def test_time_and_memory_are_those_of_the_work():
@@ -61,14 +58,7 @@ runpy.run_module("experiments.growth", run_name="__main__")
 
 def test_the_command_measures_in_fresh_processes_and_draws(tmp_path):
     scale = "--sizes=128", "--members=2", "--repeats=1", "--scale=tiny"
-    finished = subprocess.run(
-        [sys.executable, "-c", COMMAND, f"--output={tmp_path}", *scale],
-        cwd=ROOT,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    finished = python("-c", COMMAND, f"--output={tmp_path}", *scale)
     assert finished.returncode == 0, finished.stderr
     results = json.loads((tmp_path / "growth.json").read_text())
     assert [(row["work"], row["size"]) for row in results["images"]] == [("blur", 128)]

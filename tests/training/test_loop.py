@@ -91,6 +91,12 @@ def train(
     )
 
 
+def assert_close(left, right):
+    """As between numbers of devices; `test_parallel` says why this tolerance means something."""
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
 def assert_same_bits(left, right):
     assert jax.tree.structure(left) == jax.tree.structure(right)
     for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):

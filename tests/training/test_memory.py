@@ -16,7 +16,7 @@ from jxr.training.parallel import data_parallel
 from jxr.training.step import init_state, make_train_step
 from jxr.training.tasks import restorer_task
 from tests.forked import run_script
-from tests.training.test_loop import CASES, assert_same_bits, train
+from tests.training.test_loop import CASES, assert_close, assert_same_bits, train
 
 KEY = jax.random.key(1)
 RNG = np.random.default_rng(0)
@@ -57,12 +57,6 @@ def compiled(parallel, accumulate):
     state = program.put_state(jax.jit(program.init, out_shardings=program.sharding)())
     arguments = state, program.put_batch(IMAGES), program.key
     return program.compile(*arguments).call, arguments
-
-
-def assert_close(left, right):
-    # As between numbers of devices: see test_parallel, also on why this tolerance means something.
-    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 @pytest.fixture(scope="module")

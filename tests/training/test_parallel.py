@@ -8,7 +8,7 @@ import pytest
 
 from jxr.training.stopping import Stopped
 from tests.forked import run_script
-from tests.training.test_loop import CASES, assert_same_bits, train
+from tests.training.test_loop import CASES, assert_close, assert_same_bits, train
 from tests.training.test_metrics import rows_of
 
 # In a process of its own, for the number of devices is fixed when JAX starts.
@@ -31,11 +31,6 @@ for folder, case, options in json.loads(sys.argv[2]):
 def train_on(devices, *runs):
     script_runs = json.dumps([(str(folder), case, options) for folder, case, options in runs])
     run_script(SCRIPT, devices, script_runs, devices=devices)
-
-
-def assert_close(left, right):
-    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def saved(folder):

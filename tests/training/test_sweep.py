@@ -177,7 +177,7 @@ def test_a_member_that_diverges_is_reported_and_poisons_none(mapped, sound, tmp_
 
 
 def test_when_every_member_diverges_it_ends(tmp_path):
-    with pytest.raises(UserError, match=r"the last of the sweep, the loss is .* at step [12]:"):
+    with pytest.raises(UserError, match=r"the last of the sweep, the loss is .* at step 2:"):
         sweep("classifier", tmp_path, rates=[1e30] * 3)
 
 
