@@ -7,7 +7,14 @@ from jxr.evaluation.calibration import (
     fit_unlabelled,
     reliability,
 )
-from jxr.evaluation.classification import Scores, accuracy, auc, roc, score
+from jxr.evaluation.classification import (
+    Scores,
+    accuracy,
+    auc,
+    roc,
+    score,
+    threshold_at_sensitivity,
+)
 from jxr.evaluation.conformal import ErrorBound, calibrate, coverage, error_map
 from jxr.evaluation.images import mse, psnr, restoration_scores, ssim
 from jxr.evaluation.intervals import (
@@ -44,5 +51,6 @@ __all__ = [
     "score",
     "seed_mean_interval",
     "ssim",
+    "threshold_at_sensitivity",
     "wilson_interval",
 ]

@@ -135,6 +135,33 @@ def score(
     )
 
 
+def threshold_at_sensitivity(
+    labels: Integer[np.ndarray, "n"], scores: Float[np.ndarray, "n"], sensitivity: float
+) -> float:
+    """The highest threshold that calls enough of the positive images positive.
+
+    Chosen on validation images, it is an operating point: what it does on others, `score` says.
+
+    Args:
+        labels: 0 or 1.
+        scores: log-odds, or another score that is higher for class 1.
+        sensitivity: the fraction of positive images wanted, above 0 and at most 1.
+
+    Returns:
+        The score of one of the positive images: that image and all above it are called positive.
+
+    Raises:
+        ValueError: the sensitivity is out of range, a score is not finite, or the labels are not a
+            mix of 0 and 1.
+    """
+    check(labels, scores)
+    if not 0 < sensitivity <= 1:
+        raise ValueError(f"sensitivity must be above 0 and at most 1, got {sensitivity}")
+    descending = np.sort(scores[labels == 1])[::-1]
+    reached = np.arange(1, descending.size + 1) / descending.size
+    return float(descending[np.argmax(reached >= sensitivity)])
+
+
 def roc(
     labels: Integer[np.ndarray, "n"], probabilities: Float[np.ndarray, "n"]
 ) -> tuple[

@@ -122,6 +122,34 @@ def recipe_table(rows: Sequence[Row]) -> Table:
     )
 
 
+def operating_table(rows: Sequence[Row]) -> Table:
+    """What thresholds of a certain sensitivity on validation images give on the images scored."""
+    return Table(
+        columns=(
+            "Task",
+            "Recipe",
+            "Trained → tested on",
+            "Sensitivity on validation images",
+            "Sensitivity",
+            "Specificity",
+            "Accuracy [95 %]",
+        ),
+        rows=[
+            (
+                name(row["task"]),
+                row["recipe"],
+                arm(row),
+                f"{row['sensitivity_wanted']:.2f}",
+                f"{row['sensitivity']:.3f}",
+                f"{row['specificity']:.3f}",
+                with_interval(row["accuracy"], row["accuracy_ci95"]),
+            )
+            for row in rows
+        ],
+        words=("Task", "Recipe", "Trained → tested on"),
+    )
+
+
 def calibration_table(rows: Sequence[Row]) -> Table:
     """Expected calibration errors, one row a classifier and kind of image."""
     return Table(
@@ -201,6 +229,7 @@ def write_classification(results: Mapping[str, Any], folder: Path) -> None:
         "Accuracy / AUC": recipe_table(results["classification"]),
         f"All {part} images": scores if part == "test" else without(scores, no_report),
         "Pairs of equal sharpness": without(matched, no_report),
+        "Thresholds by validation images": operating_table(results["operating"]),
         "Calibration": calibration_table(results["calibration"]),
         "Comparisons": comparison_table(results["comparisons"]),
     }

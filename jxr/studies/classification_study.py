@@ -18,7 +18,7 @@ from jxr.errors import UserError
 from jxr.evaluation import Scaling, fit_scaling
 from jxr.evaluation.overlap import check_folds, overlap_weights
 from jxr.models import load_restorer
-from jxr.studies.classification_tables import TABLES, Answered, Cell
+from jxr.studies.classification_tables import TABLES, Answered, Cell, operating_rows
 from jxr.studies.controls import borders, one_sharpness, sharpness
 from jxr.studies.dataset import load_dataset
 from jxr.studies.features import load_backbone
@@ -26,6 +26,9 @@ from jxr.studies.recipes import KINDS, RECIPES, TRAIN_ON, Inputs
 from jxr.studies.restorers import check_blur, check_reflect, in_batches
 from jxr.studies.workdir import FILES, Stages, claim, study_provenance, write_arrays, write_json
 from jxr.training.launch import PLAIN, Launch
+
+# By recipe, kind of training images, seed.
+Scalings = dict[tuple[str, str, int], Scaling]
 
 
 def classification_study(
@@ -84,14 +87,17 @@ def classification_study(
         with stages.timed(f"predict-{one}"):
             said[one] = log_odds(inputs, one)
     tables: dict[str, list] = {name: [] for name in TABLES}
+    operating: list[dict[str, Any]] = []
     notes = [*dataset.notes, f"scored on {part} images"]
     for number in range(len(inputs.tasks)):
-        answered = answers_to(inputs, number, said["validation"], said[part], part)
+        scalings, remarks = scalings_of(inputs, number, said["validation"])
+        answered = {one: answers_to(inputs, number, scalings, said[one], one) for one in parts}
         for name, table in TABLES.items():
-            tables[name] += table(answered, config)
-        notes += answered.notes
+            tables[name] += table(answered[part], config)
+        operating += operating_rows(answered[part], answered["validation"], config)
+        notes += remarks
     provenance = study_provenance(config, stages, notes, **fingerprints)
-    results = {"provenance": provenance, "part": part, **tables}
+    results = {"provenance": provenance, "part": part, **tables, "operating": operating}
     write_json(workdir / FILES[part], results)
     return results
 
@@ -128,20 +134,14 @@ def predicted(inputs: Inputs, part: str) -> dict[Cell, np.ndarray]:
     return said
 
 
-def answers_to(
-    inputs: Inputs,
-    number: int,
-    validation: dict[Cell, np.ndarray],
-    said: dict[Cell, np.ndarray],
-    part: str,
-) -> Answered:
-    """Returns the answers to one question, as the recipes give them and calibrated.
+def scalings_of(
+    inputs: Inputs, number: int, validation: dict[Cell, np.ndarray]
+) -> tuple[Scalings, list[str]]:
+    """Returns how each classifier's answers to one question are calibrated, and notes.
 
-    The recipe `report` stays as it is; `report-calibrated` is the same network; `ensemble` is the
-    mean of the calibrated log-odds of both networks of a seed. A classifier is calibrated on
-    validation images such as it was trained on, each seed for itself, where those count most whose
-    sharpness and borders look like the other class: among them, the style of acquisition tells
-    nothing.
+    On validation images such as it was trained on, each seed for itself, where those count most
+    whose sharpness and borders look like the other class: among them, the style of acquisition
+    tells nothing.
     """
     rows = np.sort(inputs.dataset.part("validation"))
     chosen = inputs.examples("validation")[number]
@@ -149,8 +149,6 @@ def answers_to(
     images = inputs.dataset.images[chosen.rows]
     style = in_batches(lambda batch: np.hstack([borders(batch), sharpness(batch)]), images)
     weights = overlap_weights(chosen.labels, style, inputs.dataset.patients(chosen.rows))
-    scored = inputs.examples(part)[number]
-    among = np.searchsorted(np.sort(inputs.dataset.part(part)), scored.rows)
     scalings, notes = {}, []
     for recipe, train_on in product(RECIPES, TRAIN_ON):
         known = validation[Cell(recipe, train_on, train_on)][:, places, number]
@@ -158,6 +156,23 @@ def answers_to(
             who = f"{inputs.tasks[number]}, {recipe} on {train_on}, seed {seed}"
             scalings[recipe, train_on, seed], note = scaling_of(who, chosen.labels, values, weights)
             notes += [note] if note else []
+    return scalings, notes
+
+
+def answers_to(
+    inputs: Inputs,
+    number: int,
+    scalings: Scalings,
+    said: dict[Cell, np.ndarray],
+    part: str,
+) -> Answered:
+    """Returns the answers to one question, as the recipes give them and calibrated.
+
+    The recipe `report` stays as it is; `report-calibrated` is the same network; `ensemble` is the
+    mean of the calibrated log-odds of both networks of a seed.
+    """
+    scored = inputs.examples(part)[number]
+    among = np.searchsorted(np.sort(inputs.dataset.part(part)), scored.rows)
     answers = {}
     for cell, all_values in said.items():
         values = all_values[:, among, number]
@@ -178,10 +193,9 @@ def answers_to(
     return Answered(
         name=inputs.tasks[number],
         labels=scored.labels,
-        prevalence=float(chosen.labels.mean()),
+        prevalence=float(inputs.examples("validation")[number].labels.mean()),
         sharpness=in_batches(one_sharpness, inputs.dataset.images[scored.rows]),
         log_odds=answers,
-        notes=notes,
     )
 
 

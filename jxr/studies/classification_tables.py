@@ -1,4 +1,4 @@
-"""The tables of a classification study: scores, matched pairs, calibration, comparisons."""
+"""A classification study's tables: scores, matched pairs, thresholds, calibration, comparisons."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -8,8 +8,14 @@ from jaxtyping import Float, Float64, Int
 from scipy.special import expit, logit
 
 from jxr.config import ClassificationConfig
-from jxr.evaluation import reliability
-from jxr.studies.classifiers import band_row, classification_row, paired_differences, paired_row
+from jxr.evaluation import reliability, threshold_at_sensitivity
+from jxr.studies.classifiers import (
+    band_row,
+    classification_row,
+    mean_scores,
+    paired_differences,
+    paired_row,
+)
 from jxr.studies.controls_study import matched_row, pairs_of
 
 Rows = list[dict[str, Any]]
@@ -32,8 +38,10 @@ class Answered(NamedTuple):
     sharpness: Float[np.ndarray, " n"]  # of the images before any blur
     # Above 0 is yes. Calibrated ones are for classes that are equally frequent.
     log_odds: dict[Cell, Float64[np.ndarray, "seeds n"]]
-    notes: list[str]  # what whoever reads the tables should know
 
+
+# What readers ask a screening test for, on validation images.
+SENSITIVITIES = (0.90, 0.95, 0.99)
 
 # (train_on, test_on) of classifiers that are compared, within a recipe.
 COMPARED = (
@@ -82,6 +90,28 @@ def matched_rows(answered: Answered, config: ClassificationConfig) -> Rows:
         )
         for cell, values in answered.log_odds.items()
     ]
+
+
+def operating_rows(answered: Answered, validation: Answered, config: ClassificationConfig) -> Rows:
+    """Returns what thresholds give that have a certain sensitivity on validation images.
+
+    They are chosen for each seed, on images of the kind that it was trained on. Calibration keeps
+    the order of the images, so that `report-calibrated` would have the rows of `report`.
+    """
+    rows = []
+    for cell, values in answered.log_odds.items():
+        if cell.recipe == "report-calibrated":
+            continue
+        known = validation.log_odds[cell._replace(test_on=cell.train_on)]
+        for wanted in SENSITIVITIES:
+            thresholds = [threshold_at_sensitivity(validation.labels, row, wanted) for row in known]
+            scores = mean_scores(
+                answered.labels,
+                values - np.array(thresholds)[:, None],
+                samples=config.bootstrap_samples,
+            )
+            rows.append({**identity(answered, cell), "sensitivity_wanted": wanted, **scores})
+    return rows
 
 
 def calibration_rows(answered: Answered, config: ClassificationConfig) -> Rows:

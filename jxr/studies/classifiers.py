@@ -119,19 +119,25 @@ def classification_row(
     **identity: Any,
 ) -> dict[str, Any]:
     """Returns one row of the classification table: means over seeds, intervals over images."""
-    scores = [score(labels, row, threshold=0.0) for row in log_odds]
-    decided = partial(accuracy, threshold=0.0)
-
-    def mean(name: str) -> float:
-        return float(np.mean([getattr(one, name) for one in scores]))
-
     return {
         **identity,
         **setting_of(blur),
         "n": len(labels),
-        **{name: mean(name) for name in ("accuracy", "auc", "sensitivity", "specificity")},
-        "accuracy_ci95": list(seed_mean_interval(labels, log_odds, decided, samples=samples)),
+        **mean_scores(labels, log_odds, samples=samples),
         "auc_ci95": list(seed_mean_interval(labels, log_odds, auc, samples=samples)),
+    }
+
+
+def mean_scores(
+    labels: Int[np.ndarray, " n"], log_odds: Float[np.ndarray, "seeds n"], *, samples: int
+) -> dict[str, Any]:
+    """Returns means over seeds of the scores at log-odds of 0, and the accuracy's interval."""
+    scores = [score(labels, row, threshold=0.0) for row in log_odds]
+    decided = partial(accuracy, threshold=0.0)
+    names = ("accuracy", "auc", "sensitivity", "specificity")
+    return {
+        **{name: float(np.mean([getattr(one, name) for one in scores])) for name in names},
+        "accuracy_ci95": list(seed_mean_interval(labels, log_odds, decided, samples=samples)),
     }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from jxr.evaluation import accuracy, auc, roc, score
+from jxr.evaluation import accuracy, auc, roc, score, threshold_at_sensitivity
 
 
 def example(n=60, seed=0, ties=True):
@@ -56,6 +56,29 @@ def test_score_by_hand():
     assert scores.auc == 12 / 16
     assert score(labels, probabilities, threshold=0.55).sensitivity == 2 / 4
     assert score(labels, probabilities, threshold=0.65).specificity == 1
+
+
+@pytest.mark.parametrize("ties", [True, False])
+@pytest.mark.parametrize("wanted", [0.01, 0.5, 0.9, 0.95, 1.0])
+def test_threshold_at_sensitivity_is_the_strictest_on_the_roc_curve(ties, wanted):
+    labels, scores = example(ties=ties)
+    _, reached, thresholds = metrics.roc_curve(labels, scores, drop_intermediate=False)
+    expected = thresholds[np.argmax(reached >= wanted)]  # they fall along the curve
+    assert threshold_at_sensitivity(labels, scores, wanted) == expected
+
+
+def test_sensitivity_of_so_many_images_is_met_exactly():
+    """In floating point, 0.95 * 20 and 0.28 * 25 may lie on either side of a whole number."""
+    for n in range(1, 101):
+        labels, scores = np.r_[np.ones(n, int), 0], np.r_[np.arange(n, 0, -1.0), 0.0]
+        for k in range(1, n + 1):
+            assert threshold_at_sensitivity(labels, scores, k / n) == n + 1 - k
+
+
+@pytest.mark.parametrize("wanted", [0.0, -0.1, 1.01])
+def test_a_sensitivity_out_of_range_is_refused(wanted):
+    with pytest.raises(ValueError, match="above 0 and at most 1"):
+        threshold_at_sensitivity(*example(), wanted)
 
 
 def test_roc_ends_and_area():
