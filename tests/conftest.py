@@ -12,8 +12,8 @@ import pytest
 _compiled = tempfile.TemporaryDirectory(prefix="jxr-compiled-")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _compiled.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-# Tests compile more than they compute. The older of XLA's two ways to generate code for a fusion takes
-# half the time; it was removed after jaxlib 0.10, and an unknown flag is fatal.
+# Tests compile more than they compute. The older of XLA's two ways to generate code for fusions
+# takes half the time; later jaxlibs do not have it, and an unknown flag is fatal.
 _quick = "--xla_backend_optimization_level=0"
 if version("jaxlib").startswith("0.10."):
     _quick += " --xla_cpu_use_fusion_emitters=false"

@@ -33,9 +33,9 @@ def grad_cam(
         maps: of a convolution, float32; here after its ReLU.
 
     Returns:
-        The scores, and the sums: 0 or more, in units of the score times the number of places (maps
-        that the score is linear in have sums whose mean, before what is negative becomes 0, is
-        their part of the score).
+        The scores, and the sums: 0 or more, in units of the score. Where the score is linear in
+        the maps with one derivative for all places, they add up to it but for a constant, before
+        what is negative becomes 0.
     """
     scores, pull = jax.vjp(score, maps)
     (gradients,) = pull(jnp.ones_like(scores))

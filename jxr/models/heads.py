@@ -26,8 +26,7 @@ class Head(nnx.Module):
         *,
         rngs: nnx.Rngs,
     ):
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+        check_dropout(dropout)
         self.dropout = dropout
         self.depth = len(hidden)
         for i, (n_in, n_out) in enumerate(zip((in_features, *hidden), hidden, strict=False)):
@@ -58,6 +57,12 @@ class Head(nnx.Module):
 def dense(n_in: int, n_out: int, rngs: nnx.Rngs) -> Linear:
     """Returns a dense layer with a Glorot-uniform kernel and a zero bias."""
     return Linear(n_in, n_out, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs)
+
+
+def check_dropout(rate: float) -> None:
+    """Raises ValueError for what is no probability of zeroing, or would leave nothing."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"dropout must be in [0, 1), got {rate}")
 
 
 def dropout(

@@ -11,7 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32
 
 from jxr.models.functional import Params, apply
-from jxr.models.restorer import Restorer, check_told, correction_scale
+from jxr.models.restorer import Restorer, check_images, check_told, correction_scale
 from jxr.optics.psf import Scalar
 from jxr.restoration.cosine_filter import filter_cosines
 from jxr.restoration.spectra import Kernel
@@ -65,6 +65,7 @@ def restore_large(
     >>> jxr.restore_large(jxr.load_restorer(), image, kernel, noise=0.01, tile=128).shape
     (200, 150, 1)
     """
+    check_images(blurred)
     check_told(kernel, noise, quantisation, width_error)
     halo = receptive_radius(restorer)
     if tile % STRIDE or tile <= 2 * halo:

@@ -48,7 +48,14 @@ class Restorer:
         return digest.hexdigest()
 
     def with_spectrum(self, log_power: Float[Array, " knots"]) -> "Restorer":
-        """Returns the same network for images of another power, see `radial_log_power`."""
+        """Returns the same network for images of another power, see `radial_log_power`.
+
+        Raises:
+            ValueError: the spectrum has another number of knots.
+        """
+        knots = self.params["log_power"].shape
+        if log_power.shape != knots:
+            raise ValueError(f"log_power is of shape {log_power.shape}, the network's of {knots}")
         return Restorer(self.graphdef, {**self.params, "log_power": jnp.asarray(log_power)})
 
     def __call__(
@@ -68,7 +75,8 @@ class Restorer:
                 cannot hold. The network itself computes in float32.
             kernel: the blur: a symmetric profile p, which stands for p p^T, or a PSF. Trained for
                 Gaussians of up to 3 pixels' standard deviation.
-            noise: standard deviation of the white noise, for an image range of 1: 0 to 0.03.
+            noise: standard deviation of the white noise, for an image range of 1; >= 0, and trained
+                for 0 to 0.03.
             quantisation: the step of the values: 1/255 for images of 8 bits, 1/65535 for 16, 0 for
                 float images.
             width_error: how uncertain the kernel's width is, as a relative standard deviation: 0
@@ -78,14 +86,23 @@ class Restorer:
             The restored images in [0, 1], of the shape and dtype of `blurred`.
 
         Raises:
-            ValueError: images of another dtype, a number out of its range, or a kernel that is even
-                in size or not symmetric.
+            ValueError: images of another dtype or of several channels, a negative number, or a
+                kernel that is even in size or not symmetric.
         """
-        if blurred.dtype not in (jnp.float32, jnp.float64):
-            raise ValueError(f"blurred must be float32 or float64 in [0, 1], not {blurred.dtype}")
+        check_images(blurred)
         check_told(kernel, noise, quantisation, width_error)
         numbers = (jnp.asarray(x, float) for x in (noise, quantisation, width_error))
         return _restore(self.graphdef, self.params, blurred, kernel, *numbers)
+
+
+def check_images(blurred: Float[Array | np.ndarray, "*batch height width 1"]) -> None:
+    """Raises ValueError for images that no restorer can take."""
+    if blurred.dtype not in (jnp.float32, jnp.float64):
+        raise ValueError(f"blurred must be float32 or float64 in [0, 1], not {blurred.dtype}")
+    if blurred.shape[-1] != 1:
+        raise ValueError(
+            f"blurred has {blurred.shape[-1]} channels, the network takes one: restore each alone"
+        )
 
 
 def check_told(kernel: Kernel, noise: Scalar, quantisation: Scalar, width_error: Scalar) -> None:

@@ -191,5 +191,5 @@ def legacy_reader(path: Path, file: BufferedIOBase) -> tuple[dict[str, Tensor], 
 
 
 def little_endian(storage: Storage) -> np.dtype:
-    """Returns NumPy's type of a storage; TypeError for bfloat16, which NumPy does not have."""
+    """Returns NumPy's type of a storage; TypeError for one that NumPy does not have."""
     return np.dtype(storage.dtype).newbyteorder("<")

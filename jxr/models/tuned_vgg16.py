@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from jxr.models.heads import dense, dropout
+from jxr.models.heads import check_dropout, dense, dropout
 from jxr.models.vgg16 import VGG16, Convention, preprocess
 
 
@@ -24,6 +24,7 @@ class TunedVGG16(nnx.Module):
         *,
         rngs: nnx.Rngs,
     ):
+        check_dropout(dropout)
         self.dropout, self.convention = dropout, convention
         self.blocks = VGG16(first, 5, rngs=rngs)
         self.log_odds = dense(512, questions, rngs)
@@ -40,7 +41,13 @@ class TunedVGG16(nnx.Module):
             features: what the block before the first of these gives; images in [0, 1] if there is
                 none before it.
             dropout_keys: one key an example (`jxr.rng.per_example`), or None for no dropout.
+
+        Raises:
+            ValueError: the maps are too small for the poolings that follow.
         """
+        least = 2 ** (6 - self.blocks.first)
+        if min(features.shape[1:3]) < least:
+            raise ValueError(f"maps of {features.shape[1:3]} places: {least} a side at least")
         x = features.astype(jnp.float32)
         if self.blocks.first == 1:
             x = preprocess(x, self.convention)

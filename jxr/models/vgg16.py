@@ -5,7 +5,7 @@ https://arxiv.org/abs/1409.1556, configuration D. The three dense layers are kep
 """
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from jxr.models.functional import Params, apply, split
 from jxr.models.heads import Head
 from jxr.models.layers import Conv
+from jxr.optics.checks import check_choice
 
 # Name, input and output channels of each 3x3 convolution, in the names of Keras' weight files.
 LAYERS = (
@@ -138,8 +139,9 @@ def preprocess(
         convention: that of the weights.
 
     Raises:
-        ValueError: the images have neither one nor three channels.
+        ValueError: the images have neither one nor three channels, or the convention is unknown.
     """
+    check_choice("convention", convention, get_args(Convention))
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"VGG-16 needs images of 1 or 3 channels, got {images.shape[-1]}")
     # One channel becomes three by broadcasting.
@@ -179,7 +181,7 @@ def vgg16_features(
         height // 32 * (width // 32) * 512 features an image, 25,088 for 224x224.
 
     Raises:
-        ValueError: the images have neither one nor three channels.
+        ValueError: the images have neither one nor three channels, or a side below 32 pixels.
 
     >>> import jax, jxr
     >>> import jax.numpy as jnp
@@ -189,6 +191,9 @@ def vgg16_features(
     >>> jax.jit(jxr.vgg16_features)(random, jnp.zeros((2, 64, 64, 1))).shape  # 2 * 2 * 512
     (2, 2048)
     """
+    if min(images.shape[1:3]) < 32:
+        height, width = images.shape[1:3]
+        raise ValueError(f"VGG-16 halves images five times: {height} by {width} pixels are too few")
     return extract(graphdef(), weights.params, images, weights.convention)
 
 
@@ -202,8 +207,11 @@ def imagenet_logits(
         images: in [0, 1], one channel or R, G, B; other sizes than 224x224 have no logits here.
 
     Raises:
-        ValueError: the weights have no top.
+        ValueError: the weights have no top, or the images are of another size.
     """
     if weights.top is None:
         raise ValueError("these weights have no dense layers: load a file with top")
+    if images.shape[1:3] != (224, 224):
+        height, width = images.shape[1:3]
+        raise ValueError(f"images are {height} by {width} pixels: resize them to 224 by 224")
     return apply(top_graphdef(), weights.top, vgg16_features(weights, images))

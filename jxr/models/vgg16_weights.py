@@ -78,7 +78,8 @@ def load_vgg16(path: str | Path | None = None) -> VGG16Weights:
 def load_vgg16_weights(path: Path) -> VGG16Weights:
     """Reads a weights file of any kind; its first bytes tell which kind it is, not its name.
 
-    - Keras' HDF5 files, with or without top. The numbers must be the published ones.
+    - Keras' HDF5 files, with or without top. The convolutions must be the published ones, number
+      by number; a top must be finite.
     - A state dict of torchvision's VGG-16, with or without classifier, written by `torch.save` in
       either of its formats or as safetensors. Which numbers it holds is not checked, but if the
       file's name carries a checksum, that is.
@@ -101,6 +102,8 @@ def load_vgg16_weights(path: Path) -> VGG16Weights:
         found = fingerprint(params)
         if found != FINGERPRINT:
             raise UserError(f"{path} holds other numbers than the published weights: {REMEDY}")
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(top)):
+            raise UserError(f"{path} holds a dense layer that is not finite: {REMEDY}")
         return VGG16Weights(params, top, "caffe", found)
     # Before pickles: a length may begin with the byte that a pickle begins with.
     if head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:

@@ -8,7 +8,7 @@ from jax import lax
 from jax.scipy.signal import convolve
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_choice
+from jxr.optics.checks import check_choice, check_float
 from jxr.optics.psf import Convention, Sampling, Scalar, gaussian_profile
 
 Boundary = Literal["reflect", "zero", "circular", "edge"]
@@ -38,8 +38,8 @@ def blur(
         The blurred images, of the shape and dtype of `images`.
 
     Raises:
-        ValueError: if the PSF has an even size or reaches further than the image is large, or the
-            boundary is unknown.
+        ValueError: if the PSF has an even size or reaches further than the image is large, the
+            boundary is unknown, or the images are no float numbers.
 
     >>> import jxr
     >>> import jax.numpy as jnp
@@ -142,6 +142,7 @@ def pad(
     boundary: Boundary,
 ) -> Float[Array, "*batch padded_height padded_width channels"]:
     """Pads rows and columns so that a 'valid' convolution gives back the size of the image."""
+    check_float("images", images)
     check_choice("boundary", boundary, PAD_MODES)
     height, width, _ = images.shape[-3:]
     if psf_height % 2 == 0 or psf_width % 2 == 0:

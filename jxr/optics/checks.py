@@ -1,9 +1,10 @@
-"""Checks of parameters: numbers, which may be plain or traced, and names."""
+"""Checks of parameters: numbers, which may be plain or traced, images, and names."""
 
 import math
 from collections.abc import Collection, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -38,6 +39,19 @@ def check_range(
         upper = "" if high == math.inf else f" and <= {high:g}"
         found = f"{values[~good].flat[0]:.9g}" if values.size else "empty"
         raise ValueError(f"{name} must be finite, {lower}{upper}, not {found}")
+
+
+def check_float(name: str, images: jax.typing.ArrayLike) -> None:
+    """Raises a ValueError unless the images are of float numbers, real ones.
+
+    Kernels and strengths are converted to the images' dtype; in integers most of them would be 0.
+    """
+    dtype = jnp.result_type(images)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(
+            f"{name} must be of float numbers, not {dtype}: divide 8-bit ones by 255, 16-bit ones"
+            " by 65535"
+        )
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:

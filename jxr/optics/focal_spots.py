@@ -49,6 +49,11 @@ class UniformSpot:
         return (1 / math.sqrt(12), 1 / math.sqrt(12))
 
     @property
+    def correlation(self) -> float:
+        """Of the positions along and across, from -1 to 1."""
+        return 0.0
+
+    @property
     def reach(self) -> tuple[float, float]:
         """Half the extent along and across, as fractions of the size."""
         return (0.5, 0.5)
@@ -74,6 +79,11 @@ class GaussianSpot:
     def std(self) -> tuple[float, float]:
         """See `UniformSpot.std`."""
         return (1 / GAUSSIAN_WIDTH, 1 / GAUSSIAN_WIDTH)
+
+    @property
+    def correlation(self) -> float:
+        """See `UniformSpot.correlation`."""
+        return 0.0
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -121,6 +131,11 @@ class DoubleGaussianSpot:
     def std(self) -> tuple[float, float]:
         """See `UniformSpot.std`."""
         return (1 / GAUSSIAN_WIDTH, math.sqrt(1 + self.separation**2 / 4) / self._width())
+
+    @property
+    def correlation(self) -> float:
+        """See `UniformSpot.correlation`."""
+        return 0.0
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -219,6 +234,13 @@ class MeasuredSpot:
 
         along = spread(self.picture.sum(1), self._centre[0])
         return (along, spread(self.picture.sum(0), self._centre[1]))
+
+    @property
+    def correlation(self) -> float:
+        """See `UniformSpot.correlation`."""
+        rows, columns = self.picture.shape
+        u, v = _cells(rows) - self._centre[0], _cells(columns) - self._centre[1]
+        return float(u @ self.picture @ v) / math.prod(self.std)
 
     @property
     def reach(self) -> tuple[float, float]:

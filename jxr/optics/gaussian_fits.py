@@ -15,7 +15,7 @@ from scipy.special import ndtr
 
 from jxr.optics.checks import check_range
 from jxr.optics.measured import Profile, checked_profile, line_spread_from_slit
-from jxr.optics.psf import gaussian_profile
+from jxr.optics.psf import pixel_masses
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,16 @@ class GaussianMixture:
             ValueError: if pixel_pitch_mm is not > 0, or the radius negative.
         """
         check_range("pixel_pitch_mm", pixel_pitch_mm, 0)
+        check_range("radius", radius, 0, closed=True)
 
         def gaussian(sigma):
-            line = gaussian_profile(sigma / pixel_pitch_mm, radius=radius, sampling="integrated")
+            line = pixel_masses(sigma / pixel_pitch_mm, radius)
             return jnp.outer(line, line)
 
+        # Scaled once: what lies beyond the radius is missing from the widest most of all.
         parts = zip(self.weights, self.sigmas_mm, strict=True)
-        return sum(weight * gaussian(sigma) for weight, sigma in parts)
+        kernel = jnp.asarray(sum(weight * gaussian(sigma) for weight, sigma in parts))
+        return kernel / kernel.sum()
 
 
 def fit_edge(edge: Profile, spacing_mm: float, *, components: int = 1) -> GaussianMixture:

@@ -28,7 +28,9 @@ def psf_at(
 
     The image of the spot is cut exactly at the pixels' edges along y. Along x it is exact on the
     column of the central ray; elsewhere the lean of each strip of a 32nd of a row is replaced by
-    the shift of its middle, which moves less than 1 in 10,000 of the mass.
+    the shift of its middle. For smooth spots on a detector's field that moves less than 1 in 10,000
+    of the mass; for a measured one with sharp detail, or at the edge of the anode's shadow, up to 2
+    in 1,000.
 
     What a pixel collects includes its aperture, so this is the response to a point on the
     detector. A spot much smaller than a pixel gives the identity: to keep the little blur that it

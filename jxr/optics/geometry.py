@@ -20,6 +20,7 @@ towards the anode (t_y = -tan(phi)), the line-focus principle over the field; ac
 stays, and the rectangle becomes a parallelogram.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -129,8 +130,12 @@ def sigma_px(geometry: Geometry, y_mm: Scalar = 0.0, x_mm: Scalar = 0.0) -> tupl
     blur = penumbra_mm(geometry, y_mm, x_mm)
     pitch_y, pitch_x = axis_pitches(geometry.pixel_pitch_mm)
     along, across = geometry.shape.std
-    down = along * blur.along_mm
-    return down / pitch_y, jnp.hypot(across * blur.across_mm, blur.skew * down) / pitch_x
+    down, wide = along * blur.along_mm, across * blur.across_mm
+    # Across, the part that goes with the position along leans with it; the rest is independent.
+    correlation = geometry.shape.correlation
+    leaning = correlation * wide + blur.skew * down
+    rest = math.sqrt(1 - correlation**2) * wide
+    return down / pitch_y, jnp.hypot(rest, leaning) / pitch_x
 
 
 def resampled(

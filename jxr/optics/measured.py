@@ -140,7 +140,7 @@ def isotropic_transfer(frequencies: Profile, modulation: Profile) -> Transfer:
 
     def transfer(fy, fx):
         known, values = jnp.asarray(frequencies, fy.dtype), jnp.asarray(modulation, fy.dtype)
-        return jnp.interp(jnp.sqrt(fy**2 + fx**2), known, values)
+        return jnp.interp(jnp.hypot(fy, fx), known, values)
 
     return transfer
 
@@ -166,7 +166,7 @@ def separable_psf(
 
     Raises:
         ValueError: if a profile is short, not finite or without area, spacing_mm or pixel_pitch_mm
-            not > 0, or the radius negative.
+            not > 0, the radius negative, or nothing of a profile within it.
     """
     check_range("pixel_pitch_mm", pixel_pitch_mm, 0)
     check_range("radius", radius, 0, closed=True)
@@ -178,6 +178,8 @@ def separable_psf(
         centroid = line @ (edges[1:] + edges[:-1]) / (2 * line.sum())
         pixels = (np.arange(-radius, radius + 2) - 0.5) * pixel_pitch_mm
         weights = np.diff(np.interp(pixels + centroid, edges, below))
+        if not weights.sum():
+            raise ValueError(f"nothing of a profile lies within radius {radius}: take a larger one")
         return weights / weights.sum()
 
     return jnp.asarray(np.outer(profile(line_along), profile(line_across)), float)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from jxr.optics.checks import check_range
+from jxr.optics.checks import check_float, check_range
 from jxr.optics.psf import Scalar
 
 
@@ -52,7 +52,7 @@ def quantise(images: Float[Array, "*shape"], *, bits: int = 8) -> Float[Array, "
         The quantised images in [0, 1], of the shape and dtype of `images`.
 
     Raises:
-        ValueError: if bits is not between 1 and 16.
+        ValueError: if bits is not between 1 and 16, or the images are no float numbers.
 
     >>> import jxr
     >>> import jax.numpy as jnp
@@ -61,7 +61,10 @@ def quantise(images: Float[Array, "*shape"], *, bits: int = 8) -> Float[Array, "
     """
     if not 1 <= bits <= 16:
         raise ValueError(f"bits must be between 1 and 16, not {bits}")
+    check_float("images", images)
+    # float16 has no 65,535.
+    wide = images.astype(jnp.promote_types(images.dtype, jnp.float32))
     # Hidden from XLA, which would multiply by the rounded 1 / top and miss k / top by a bit:
     # the levels are to equal those of a decoded image file.
-    top = lax.optimization_barrier(jnp.asarray(2**bits - 1, images.dtype))
-    return jnp.round(jnp.clip(images, 0, 1) * top) / top
+    top = lax.optimization_barrier(jnp.asarray(2**bits - 1, wide.dtype))
+    return (jnp.round(jnp.clip(wide, 0, 1) * top) / top).astype(images.dtype)

@@ -20,6 +20,8 @@ STD_PER_SIGMA = {"standard": 1.0, "report": math.sqrt(0.5)}
 # At and below this width, in pixels, every weight but the central one underflows to zero in
 # float64, so raising smaller widths to it changes no value and keeps 0/0 out of the gradient.
 IDENTITY_STD = 0.01
+# From this width on, in pixels, a pixel's mass follows from the density within 1e-6 of it.
+WIDE_STD = 30.0
 
 
 def effective_sigma(sigma: Scalar, convention: Convention = "standard") -> Scalar:
@@ -86,8 +88,7 @@ def gaussian_profile(
             each pixel, by differences of the error function.
 
     Returns:
-        The weights, size = 2 radius + 1, symmetric, in sigma's dtype (float32 for a plain number,
-        float64 under `jax.enable_x64`).
+        The weights, size = 2 radius + 1, symmetric; float32, or float64 under `jax.enable_x64`.
 
     Raises:
         ValueError: if radius is negative or sampling is unknown, or see `effective_sigma`.
@@ -101,14 +102,33 @@ def gaussian_profile(
     if radius < 0:
         raise ValueError(f"radius must be >= 0, not {radius}")
     std = jnp.maximum(jnp.asarray(effective_sigma(sigma, convention), float), IDENTITY_STD)
-    distance = jnp.abs(jnp.arange(-radius, radius + 1, dtype=std.dtype))
     if sampling == "point":
+        distance = jnp.abs(jnp.arange(-radius, radius + 1, dtype=std.dtype))
         weights = jnp.exp(-0.5 * (distance / std) ** 2)
     else:
-        # erfc of the distance, not erf of the position: no cancellation in the tails.
-        scale = std * math.sqrt(2.0)
-        weights = erfc((distance - 0.5) / scale) - erfc((distance + 0.5) / scale)
+        weights = pixel_masses(std, radius)
     return weights / weights.sum()
+
+
+def pixel_masses(std: Scalar, radius: int) -> Float[Array, " size"]:
+    """Returns the mass of a Gaussian of unit mass over each pixel, from -radius to radius.
+
+    Args:
+        std: its standard deviation in pixels, > 0; may be traced.
+        radius: the static radius in pixels.
+    """
+    std = jnp.asarray(std, float)
+    distance = jnp.abs(jnp.arange(-radius, radius + 1, dtype=std.dtype))
+    # erfc of the distance, not erf of the position: no cancellation in the tails.
+    scale = std * math.sqrt(2.0)
+    narrow = (erfc((distance - 0.5) / scale) - erfc((distance + 0.5) / scale)) / 2
+    # Wide ones change so little over a pixel that the difference is all rounding: there the density
+    # at its centre, with the next term of its expansion.
+    height = 1 / std  # no power of std itself, which may overflow
+    squared = (distance * height) ** 2
+    density = jnp.exp(-0.5 * squared) * height / math.sqrt(2 * math.pi)
+    wide = density * (1 + (squared - 1) / 24 * height**2)
+    return jnp.where(std < WIDE_STD, narrow, wide)
 
 
 def cut_profile(profile: Float[Array, " size"], std: Scalar) -> Float[Array, " size"]:

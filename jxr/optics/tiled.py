@@ -87,8 +87,7 @@ def choose_tile(psf_at: PsfField, height: int, width: int, *, wanted_error: floa
     """
     check_range("height and width", (height, width), 1, closed=True)
     check_range("wanted_error", wanted_error, 0)
-    error = np.inf
-    tile = float(max(height, width, 2) - 1)
+    tile = float(max(height, width, SMALLEST_TILE + 1) - 1)
     while tile >= SMALLEST_TILE:
         error = _interpolation_error(psf_at, height, width, int(tile))
         if error <= wanted_error:

@@ -1,5 +1,6 @@
 """What a blurred image itself tells about its blur and its noise."""
 
+import math
 from functools import partial
 
 import jax
@@ -9,7 +10,7 @@ from jax import lax
 from jax.scipy.fft import dctn
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_range
+from jxr.optics.checks import check_float, check_range
 from jxr.optics.psf import Sampling, cut_profile, gaussian_profile, kernel_radius
 from jxr.restoration.spectra import transfer_function
 
@@ -22,6 +23,8 @@ GAUSSIAN_MEDIAN = 0.6744897501960817
 
 # Widths tried, in pixels; a parabola through the best three refines them.
 SIGMA_STEP = 0.05
+# Widths beyond the largest, as multiples of it: only whether one of them fits better counts.
+MOST_BEYOND, BEYOND_STEP = 4, 0.2
 
 # The lowest rings of frequencies hold the layout of the anatomy, which follows no spectrum.
 RINGS = 64
@@ -55,6 +58,7 @@ def estimate_noise_std(
     >>> round(float(jxr.estimate_noise_std(noisy)), 3)
     0.02
     """
+    check_float("images", images)
     height, width, _ = images.shape[-3:]
     if min(height, width) < 4:
         raise ValueError(f"images of {height} by {width} pixels are too small: 4 by 4 at least")
@@ -96,14 +100,15 @@ def estimate_blur_sigma(
 
     Args:
         blurred: at least 16 by 16 pixels; the channels are pooled.
-        largest: the largest width to consider, in pixels, >= 0.1; an estimate of `largest` means
-            that the width is that or more.
+        largest: the largest width to tell from others, in pixels, >= 0.1; an estimate of `largest`
+            means that the width is that or more. Up to four times of it are tried: images blurred
+            more than that, or than a quarter of their size in all, may look sharp.
         spectrum: S, mean power of sharp images of the same size in the cosine domain, of any scale,
             see `mean_power_spectrum`; None for a power law.
         sampling: of the kernel, see `gaussian_profile`.
 
     Returns:
-        One sigma an image, in pixels and the convention 'standard'.
+        One sigma an image, in pixels and the convention 'standard'; 0 for one without any detail.
 
     Raises:
         ValueError: if the images or `largest` are too small.
@@ -117,6 +122,7 @@ def estimate_blur_sigma(
     >>> bool(abs(jxr.estimate_blur_sigma(blurred) - 2.0) < 0.2)
     True
     """
+    check_float("blurred", blurred)
     check_range("largest", largest, 2 * SIGMA_STEP, closed=True)
     height, width, _ = blurred.shape[-3:]
     if min(height, width) < 16:
@@ -127,10 +133,14 @@ def estimate_blur_sigma(
     def ring_means(power):
         return jax.ops.segment_sum(power.ravel(), rings.ravel(), counts.size) / counts
 
-    sigmas = jnp.arange(0, largest + SIGMA_STEP / 2, SIGMA_STEP, dtype=blurred.dtype)
+    told_apart = np.linspace(0, largest, math.ceil(largest / SIGMA_STEP - 1e-6) + 1)
+    # Wider ones are tried too, for the power law alone may fit them better than `largest` does.
+    widest = min(MOST_BEYOND * largest, (min(height, width) - 1) / 4)
+    beyond = largest * np.arange(1 + BEYOND_STEP, widest / largest, BEYOND_STEP)
+    sigmas = jnp.asarray(np.concatenate([told_apart, beyond]), blurred.dtype)
     base = jnp.ones((height, width), blurred.dtype) if spectrum is None else spectrum
     base = base.astype(blurred.dtype)
-    radius = kernel_radius(largest)
+    radius = kernel_radius(max(largest, widest))
 
     def model(sigma):
         profile = cut_profile(gaussian_profile(sigma, radius=radius, sampling=sampling), sigma)
@@ -145,7 +155,9 @@ def estimate_blur_sigma(
         power = dctn(image, axes=(-3, -2), norm="ortho") ** 2
         observed = ring_means(jnp.mean(power, axis=-1))
         misfits = jax.vmap(partial(_misfit, observed, weights=weights, tilt=tilt))(models)
-        return _refined_minimum(sigmas, misfits)
+        within, wider = misfits[: told_apart.size], misfits[told_apart.size :]
+        refined = _refined_minimum(sigmas[: told_apart.size], within)
+        return jnp.where(jnp.min(wider, initial=jnp.inf) < jnp.min(within), largest, refined)
 
     images = blurred.reshape(-1, *blurred.shape[-3:])
     return jax.vmap(one_image)(images).reshape(blurred.shape[:-3])
@@ -215,4 +227,5 @@ def _refined_minimum(sigmas, values):
     before, here, after = values[middle - 1], values[middle], values[middle + 1]
     curvature = jnp.maximum(before - 2 * here + after, jnp.finfo(values.dtype).tiny)
     shift = jnp.clip((before - after) / (2 * curvature), -0.5, 0.5)
-    return jnp.where(best == middle, sigmas[middle] + shift * SIGMA_STEP, sigmas[best])
+    step = sigmas[1] - sigmas[0]
+    return jnp.where(best == middle, sigmas[middle] + shift * step, sigmas[best])

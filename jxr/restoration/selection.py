@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.scipy.fft import dctn
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from jxr.optics.checks import check_range
 from jxr.optics.operators import LinearOperator
@@ -51,7 +51,12 @@ def on_validation(
         return jnp.mean(jnp.mean(error**2, axis=(-3, -2, -1)))
 
     mses = lax.map(mean_squared_error, candidates)
-    return candidates[jnp.argmin(mses)], mses
+    return candidates[smallest(mses)], mses
+
+
+def smallest(values: Float[Array, " n"]) -> Int[Array, ""]:
+    """Returns the place of the smallest value; `argmin` would take NaN for it."""
+    return jnp.argmin(jnp.where(jnp.isnan(values), jnp.inf, values))
 
 
 def discrepancy(
@@ -79,12 +84,12 @@ def discrepancy(
             `estimate_noise_std`.
         low: the smallest strength to consider, > 0.
         high: the largest.
-        bisections: the static number of solves; each halves log(high / low).
+        bisections: a static number; each takes a solve and halves log(high / low).
 
     Returns:
-        The strength, and the standard deviation of the residual there as a multiple of
-        `noise_std`: 1 where the principle could be met, otherwise the strength is `low` (above 1)
-        or `high` (below 1).
+        The strength, and (by one solve more) the standard deviation of the residual there as a
+        multiple of `noise_std`: 1 where the principle could be met; otherwise the strength has
+        gone as near to `low` (above 1) or `high` (below 1) as the bisections allow.
 
     Raises:
         ValueError: if noise_std or low is not > 0, high below low, or bisections negative.
@@ -155,12 +160,11 @@ def gcv(
         )
         residual = jnp.mean(jnp.mean((blurred - predicted) ** 2, axis=(-3, -2, -1)))
         freedom = jnp.mean(jnp.mean(signs * (signs - moved), axis=(-3, -2, -1)))
-        # A fit of all the data: 0 / 0, which argmin would take for the smallest.
-        fitted = freedom**2 == 0
+        fitted = freedom**2 == 0  # all the data: 0 / 0
         return jnp.where(fitted, jnp.inf, residual / jnp.where(fitted, 1, freedom) ** 2)
 
     scores = lax.map(score, candidates)
-    return candidates[jnp.argmin(scores)], scores
+    return candidates[smallest(scores)], scores
 
 
 def gcv_cosine(

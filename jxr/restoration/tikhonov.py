@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_choice, check_range
+from jxr.optics.checks import check_choice, check_float, check_range
 from jxr.optics.operators import LinearOperator
 from jxr.optics.psf import Scalar
 from jxr.restoration.total_variation import divergence, gradient
@@ -41,8 +41,8 @@ def tikhonov(
         penalty: 'identity' damps all that the blur has lost; 'gradient' (forward differences,
             mirrored at the edge) damps fine detail and leaves the mean brightness alone.
         iterations: the most to take; where they do not suffice the last estimate is returned.
-        tolerance: stops where the residual of the normal equations is below this part of |A^T y|.
-            float32 reaches about 1e-6.
+        tolerance: > 0; stops where the residual of the normal equations is below this part of
+            |A^T y|. float32 reaches about 1e-6.
 
     Returns:
         The restored images, of the shape and dtype of `blurred`, not clipped.
@@ -51,9 +51,10 @@ def tikhonov(
         ValueError: if the penalty is unknown, iterations below 1, or the regularisation or
             tolerance out of its range.
     """
+    check_float("blurred", blurred)
     check_choice("penalty", penalty, get_args(Penalty))
     check_range("regularisation", regularisation, 0, 1e12)
-    check_range("tolerance", tolerance, 0, closed=True)
+    check_range("tolerance", tolerance, 0)
     if iterations < 1:
         raise ValueError(f"iterations must be >= 1, not {iterations}")
     strength = jnp.asarray(regularisation, blurred.dtype)

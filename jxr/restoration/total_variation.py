@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_range
+from jxr.optics.checks import check_float, check_range
 from jxr.optics.operators import LinearOperator
 from jxr.optics.psf import Scalar
 
@@ -60,6 +60,7 @@ def total_variation(
     >>> round(float(jnp.abs(restored - 0.5).max()), 4)
     0.0
     """
+    check_float("blurred", blurred)
     if iterations < 0:
         raise ValueError(f"iterations must be >= 0, not {iterations}")
     check_range("weight", weight, 0, closed=True)
@@ -160,7 +161,9 @@ def _pad(x, axis, before, after):
 
 def _onto_disc(down, along, radius):
     """The nearest slopes of length at most `radius`, finite also in its derivative."""
-    tiny = jnp.finfo(down.dtype).tiny
-    squared = jnp.maximum(down**2 + along**2, jnp.maximum(radius**2, tiny))
-    scale = radius * lax.rsqrt(squared)
+    squared = down**2 + along**2
+    # Shorter ones stay even outside: the derivative by their length would overflow.
+    shortest = jnp.finfo(down.dtype).tiny ** 0.5
+    outside = squared > jnp.maximum(radius**2, shortest)
+    scale = jnp.where(outside, radius * lax.rsqrt(jnp.where(outside, squared, 1)), 1)
     return down * scale, along * scale

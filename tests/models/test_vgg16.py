@@ -11,6 +11,7 @@ from flax import nnx
 from PIL import Image
 
 from jxr.models import split, vgg16
+from jxr.models.tuned_vgg16 import TunedVGG16
 from jxr.models.vgg16_weights import FILE_NAME, load_vgg16_weights
 
 # Keras' layer names and where its model pools, written out once more by hand.
@@ -144,3 +145,19 @@ def test_published_weights_against_pytorch_layer_by_layer(shared: Path) -> None:
     features = extract(graphdef, params, images, "caffe")
     assert features.shape == (1, 25088)
     assert np.linalg.norm(features - flat) / np.linalg.norm(flat) < 1e-4
+
+
+def test_sizes_and_conventions_that_have_no_answer_are_refused() -> None:
+    images = jnp.zeros((1, 224, 224, 1))
+    with pytest.raises(ValueError, match="convention must be 'caffe' or 'torchvision'"):
+        vgg16.preprocess.__wrapped__(images, "keras")
+    weights = vgg16.VGG16Weights({}, {}, "caffe", "none")
+    with pytest.raises(ValueError, match="31 by 224 pixels are too few"):
+        vgg16.vgg16_features(weights, images[:, :31])
+    with pytest.raises(ValueError, match="192 by 224 pixels: resize them to 224 by 224"):
+        vgg16.imagenet_logits.__wrapped__(weights, images[:, :192])
+    network = TunedVGG16(5, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="2 a side at least"):
+        network(jnp.zeros((1, 1, 4, 512)))
+    with pytest.raises(ValueError, match=r"dropout must be in \[0, 1\), got 1.5"):
+        TunedVGG16(5, dropout=1.5, rngs=nnx.Rngs(0))

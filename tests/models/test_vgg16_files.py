@@ -116,6 +116,13 @@ def test_imagenet_logits_of_a_keras_file_with_top(reference, tmp_path, monkeypat
         load_vgg16_weights(path)
     monkeypatch.setattr(vgg16_weights, "FINGERPRINT", digest)
     weights = load_vgg16_weights(path)
+    with h5py.File(path, "r+") as file:
+        found: list[h5py.Dataset] = []
+        file.visititems(lambda name, item: found.append(item) if "predictions" in name else None)
+        bias = next(one for one in found if isinstance(one, h5py.Dataset) and one.ndim == 1)
+        bias[0] = np.nan
+    with pytest.raises(UserError, match="a dense layer that is not finite"):
+        load_vgg16_weights(path)
     path.unlink()
     assert weights.convention == "caffe"
     assert weights.fingerprint == digest

@@ -15,7 +15,7 @@ from jxr.data.phantoms import phantom
 from jxr.errors import UserError
 from jxr.models import WienerNet, apply, load_restorer, named_leaves, save_restorer
 from jxr.models import restorer as restorer_module
-from jxr.models.restorer import Restorer
+from jxr.models.restorer import Restorer, check_images
 from jxr.models.wiener_net import depth_to_space, space_to_depth
 from jxr.optics import gaussian_blur, gaussian_profile, gaussian_psf, quantise
 from jxr.restoration.wiener_bank import CONDITIONS, INPUTS, KNOTS, wiener_bank
@@ -269,6 +269,17 @@ def test_kernels_and_images_that_will_not_do_are_refused():
         restorer(images, jnp.array([0.5, 0.5]), noise=0.01)
     with pytest.raises(ValueError, match="must be float32 or float64"):
         restorer(images.astype(jnp.float16), gaussian_profile(1.0, radius=4), noise=0.01)
+    with pytest.raises(ValueError, match=r"log_power is of shape \(5,\)"):
+        restorer.with_spectrum(restorer.params["log_power"][:5])
+
+
+def test_channels_are_restored_one_by_one_or_not_at_all():
+    check = check_images.__wrapped__  # as users have it, without the check of its signature
+    with pytest.raises(ValueError, match="2 channels, the network takes one: restore each alone"):
+        check(np.zeros((1, 8, 8, 2), np.float32))
+    with pytest.raises(ValueError, match="must be float32 or float64"):
+        check(np.zeros((8, 8, 1), np.uint8))
+    check(np.zeros((8, 8, 1), np.float32))
 
 
 def test_float32_images_stay_float32_under_x64():

@@ -111,6 +111,18 @@ def test_size_and_skew_equal_those_of_traced_rays(y, x):
     assert float(right) == pytest.approx(np.sqrt((w * dx**2).sum()) / 0.02, rel=0.005)
 
 
+@pytest.mark.parametrize("x", [-150.0, 0.0, 150.0])
+def test_a_spot_that_lies_askew_widens_on_one_side_and_narrows_on_the_other(x):
+    """The standard deviations against the moments of the PSF itself."""
+    diagonal = MeasuredSpot(np.eye(15))
+    geometry = Geometry((2.0, 2.0), 12.0, 1000.0, 800.0, 0.02, diagonal)
+    radius = field_radius(geometry, 15001, 15001)
+    psf = np.asarray(jax.jit(lambda x: psf_at(geometry, 0.0, x, radius))(x / 0.02), np.float64)
+    offsets = np.arange(-radius, radius + 1)
+    moments = [np.sqrt(psf.sum(axis) @ offsets**2) for axis in (1, 0)]
+    np.testing.assert_allclose(sigma_px(geometry, 0.0, x), moments, rtol=0.01)
+
+
 @pytest.mark.parametrize(
     ("shape", "pitch"),
     [

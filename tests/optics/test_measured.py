@@ -9,7 +9,7 @@ import pytest
 from scipy.special import ndtr
 
 from jxr.optics.focal_spots import GaussianSpot
-from jxr.optics.gaussian_fits import fit_edge, fit_slit
+from jxr.optics.gaussian_fits import GaussianMixture, fit_edge, fit_slit
 from jxr.optics.geometric_psf import psf_at
 from jxr.optics.geometry import Geometry
 from jxr.optics.measured import (
@@ -113,6 +113,27 @@ def test_psf_of_a_fit_is_the_integral_over_pixels():
     np.testing.assert_allclose(found.psf(0.3, 12), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("radius", [1, 4])
+def test_tails_beyond_the_radius_do_not_fatten_the_core(radius):
+    found = GaussianMixture((0.8, 0.2), (0.1, 0.6), 0.0)
+    edges = (np.arange(-radius, radius + 2) - 0.5) * 0.1
+    parts = zip(found.weights, found.sigmas_mm, strict=True)
+    expected = sum(w * np.outer(*[np.diff(ndtr(edges / s))] * 2) for w, s in parts)
+    np.testing.assert_allclose(found.psf(0.1, radius), expected / expected.sum(), atol=1e-6)
+
+
+def test_a_measured_transfer_has_a_derivative_by_the_pitch():
+    transfer = isotropic_transfer(np.linspace(0, 20, 41), np.exp(-np.linspace(0, 2, 41)))
+    image = np.random.default_rng(0).random((12, 12, 1))
+
+    def energy(pitch):
+        return jnp.sum(transfer_blur(jnp.asarray(image), transfer, pitch) ** 2)
+
+    with jax.enable_x64(True):
+        expected = (energy(0.1037 + 1e-7) - energy(0.1037 - 1e-7)) / 2e-7
+        assert float(jax.grad(energy)(0.1037)) == pytest.approx(float(expected), rel=1e-4)
+
+
 def test_isotropic_transfer_blurs_as_the_fit_does():
     """The radial slice of a measured MTF against the two-dimensional Gaussians themselves."""
     line = line_spread_from_edge(edge_profile(CORE), SPACING)
@@ -164,5 +185,7 @@ def test_bad_profiles_are_refused():
         fit_edge(edge_profile(CORE), 0.0)
     with pytest.raises(ValueError, match="both ends"):
         width_at(np.linspace(0, 1, 30), 0.1)
+    with pytest.raises(ValueError, match="nothing of a profile lies within radius 0"):
+        separable_psf(np.r_[np.ones(8), np.zeros(40), np.ones(8)], np.ones(56), 0.1, 0.2, 0)
     with pytest.raises(ValueError, match="components"):
         fit_edge(edge_profile(CORE), SPACING, components=0)

@@ -68,3 +68,10 @@ def test_quantise_is_never_off_by_more_than_half_a_level():
 def test_quantise_refuses_impossible_depths(bits):
     with pytest.raises(ValueError, match="bits"):
         quantise(jnp.zeros(3), bits=bits)
+
+
+def test_deep_grey_levels_of_half_precision():
+    """float16 holds no 65,535, so the levels are computed in float32."""
+    levels = quantise(jnp.asarray([0.0, 0.5, 1.0, 2.0], jnp.float16), bits=16)
+    assert levels.dtype == jnp.float16
+    np.testing.assert_array_equal(levels, [0, 0.5, 1, 1])

@@ -130,3 +130,13 @@ def test_a_cut_profile_equals_that_of_its_own_radius(sigma):
     expected = np.pad(closed_form(max(sigma, 0.01), radius, "standard", "point"), 20 - radius)
     np.testing.assert_allclose(found, expected, atol=1e-7)
     assert np.count_nonzero(found) <= 2 * radius + 1
+
+
+@pytest.mark.parametrize("sigma", [29.0, 31.0, 100.0, 1e5, 1e8, 1e15])
+def test_wide_kernels_integrated_over_pixels(sigma):
+    """In float32 too, where the differences of the error function are all rounding."""
+    x = np.arange(-60, 61)
+    exact = np.exp(-(x**2) / (2 * sigma**2)) * (1 + ((x / sigma) ** 2 - 1) / (24 * sigma**2))
+    profile = jax.jit(lambda s: gaussian_profile(s, radius=60, sampling="integrated"))
+    np.testing.assert_allclose(profile(sigma), exact / exact.sum(), rtol=2e-5)
+    assert np.isfinite(jax.jacfwd(profile)(sigma)).all()

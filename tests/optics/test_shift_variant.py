@@ -267,6 +267,12 @@ def test_rank_and_tile_for_a_wanted_error():
     assert choose_tile(field, height, width, wanted_error=0.1).tile > tile
 
 
+@pytest.mark.parametrize("size", [1, 4, 5])
+def test_the_smallest_images_have_a_tile(size):
+    psf = jnp.zeros((3, 3)).at[1, 1].set(1)
+    assert choose_tile(lambda row, column: psf, size, size, wanted_error=0.1).error == 0
+
+
 @pytest.mark.parametrize("period", [8, 40])
 def test_ripples_in_step_with_tiles_are_seen(period):
     """Between corners where they vanish, and between those of many tiles."""

@@ -91,6 +91,18 @@ def test_sharp_images_and_widths_beyond_the_largest():
     np.testing.assert_allclose(found, 1.5, rtol=1e-6)
 
 
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+@pytest.mark.parametrize("largest", [0.52, 1.5])
+def test_images_blurred_far_beyond_the_largest_do_not_look_sharp(largest, noise):
+    blurred = as_images(add_noise(blur(power_law_fields(6, 2), 3.5 * largest), noise))
+    found = jax.jit(lambda y: estimate_blur_sigma(y, largest=largest))(blurred)
+    np.testing.assert_allclose(found, largest, rtol=1e-6)
+
+
+def test_an_image_without_detail_has_no_blur():
+    np.testing.assert_array_equal(width_of(jnp.full((1, SIZE, SIZE, 1), 0.5)), 0)
+
+
 def test_the_sampling_of_the_kernel_is_the_caller_s():
     """Integration over the pixel adds about 1/12 to the variance."""
     blurred = as_images(add_noise(blur(power_law_fields(6, 2), 0.8), 1e-4))

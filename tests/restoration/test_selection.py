@@ -64,6 +64,18 @@ def test_validation_picks_the_smallest_error_of_dense_solves():
         np.testing.assert_allclose(mses, expected, rtol=1e-7)
 
 
+def test_a_solver_that_fails_at_a_strength_is_not_chosen_there():
+    def solver(blurred, strength):
+        return jnp.where(strength == 0.5, jnp.nan, strength) * blurred
+
+    images, strengths = jnp.ones((1, 4, 4, 1)), jnp.asarray([0.2, 0.5, 0.9])
+    best, mses = on_validation(solver, images, images, strengths)
+    assert float(best) == pytest.approx(0.9)
+    np.testing.assert_allclose(mses, [0.64, np.nan, 0.01], rtol=1e-5)
+    best, _ = gcv(solver, images, separable_operator(jnp.ones(1)), strengths, jax.random.key(0))
+    assert float(best) != 0.5
+
+
 def test_discrepancy_equals_a_root_of_dense_residuals():
     dense, _, blurred = problem(PSF)
 

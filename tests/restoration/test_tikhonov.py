@@ -125,3 +125,5 @@ def test_wrong_arguments_are_refused():
     operator, images = separable_operator(jnp.ones(3) / 3), jnp.ones((4, 4, 1))
     with pytest.raises(ValueError, match="iterations must be >= 1, not 0"):
         tikhonov(images, operator, 0.1, iterations=0)
+    with pytest.raises(ValueError, match="tolerance must be finite, > 0, not 0"):
+        tikhonov(images, operator, 0.1, tolerance=0.0)

@@ -12,6 +12,7 @@ from skimage.restoration import denoise_tv_chambolle
 from jxr.optics import gaussian_profile
 from jxr.optics.operators import LinearOperator, psf_operator, separable_operator
 from jxr.restoration.total_variation import (
+    _onto_disc,
     divergence,
     gradient,
     operator_norm,
@@ -183,6 +184,35 @@ def test_vmap_over_sigma_and_weight_and_their_gradients():
             expected = (np.asarray(run(pairs + step)) - np.asarray(run(pairs - step))) / 2e-6
             np.testing.assert_allclose(slopes[:, axis], expected, rtol=1e-3)
         np.testing.assert_allclose(reverse, slopes, rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1e-25, 1e-13, 1e-10])
+def test_the_derivative_by_a_tiny_weight_is_finite(weight):
+    blurred = jnp.asarray(scene()[..., None], jnp.float32)
+
+    def energy(weight):
+        return jnp.sum(total_variation(blurred, IDENTITY, weight, iterations=5) ** 2)
+
+    assert np.isfinite(jax.jit(jax.grad(energy))(weight))
+
+
+def test_the_nearest_point_of_a_disc_and_its_derivative():
+    """Where the disc has shrunk to a point, and on either side of its edge."""
+    with jax.enable_x64(True):
+        points = jnp.asarray([[0.0, 0.0], [0.03, 0.04], [0.3, 0.4]])
+        for radius in (0.0, 0.1):
+            onto = jax.jit(lambda p, r: jnp.stack(_onto_disc(p[:, 0], p[:, 1], r), 1))
+            length = np.hypot(*points.T)[:, None]
+            expected = points * np.minimum(1, radius / np.maximum(length, 1e-300))
+            np.testing.assert_allclose(onto(points, radius), expected, atol=1e-15)
+            for axis in range(2):
+                step = 1e-7 * jnp.eye(2)[axis]
+                moved = (onto(points + step, radius) - onto(points - step, radius)) / 2e-7
+                along = jnp.zeros((3, 2)) + step / 1e-7
+                _, slope = jax.jvp(onto, (points, radius), (along, 0.0))
+                # At the point itself, a disc of no size has no derivative.
+                start = 1 if radius == 0 else 0
+                np.testing.assert_allclose(slope[start:], moved[start:], atol=1e-6)
 
 
 def test_weight_zero_and_impossible_iterations():
