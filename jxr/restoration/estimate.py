@@ -102,7 +102,8 @@ def estimate_blur_sigma(
         blurred: at least 16 by 16 pixels; the channels are pooled.
         largest: the largest width to tell from others, in pixels, >= 0.1; an estimate of `largest`
             means that the width is that or more. Up to four times of it are tried: images blurred
-            more than that, or than a quarter of their size in all, may look sharp.
+            more than that, or than a quarter of their size in all, or of which noise has left the
+            lowest frequencies only, may look sharp.
         spectrum: S, mean power of sharp images of the same size in the cosine domain, of any scale,
             see `mean_power_spectrum`; None for a power law.
         sampling: of the kernel, see `gaussian_profile`.
@@ -157,7 +158,11 @@ def estimate_blur_sigma(
         misfits = jax.vmap(partial(_misfit, observed, weights=weights, tilt=tilt))(models)
         within, wider = misfits[: told_apart.size], misfits[told_apart.size :]
         refined = _refined_minimum(sigmas[: told_apart.size], within)
-        return jnp.where(jnp.min(wider, initial=jnp.inf) < jnp.min(within), largest, refined)
+        # What the transform leaves of a constant image is its rounding.
+        rounding = (4 * jnp.finfo(power.dtype).eps) ** 2 * jnp.sum(power)
+        beyond_largest = jnp.min(wider, initial=jnp.inf) < jnp.min(within)
+        sigma = jnp.where(beyond_largest, largest, refined)
+        return jnp.where(jnp.max(observed[SKIPPED_RINGS:]) > rounding, sigma, 0)
 
     images = blurred.reshape(-1, *blurred.shape[-3:])
     return jax.vmap(one_image)(images).reshape(blurred.shape[:-3])
