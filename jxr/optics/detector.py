@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from jxr.optics.checks import check_range
+from jxr.optics.checks import check_float, check_range
 from jxr.optics.psf import Scalar
 from jxr.optics.transfer import Transfer, axis_pitches, transfer_blur
 
@@ -70,8 +70,10 @@ def transmitted_intensity(
         Intensity relative to the open beam.
 
     Raises:
-        ValueError: if the attenuation is negative or not finite.
+        ValueError: if the attenuation is negative or not finite, or the images are no float
+            numbers.
     """
+    check_float("images", images)
     check_range("attenuation", attenuation, 0, closed=True)
     return jnp.exp(-images * jnp.asarray(attenuation, images.dtype))
 

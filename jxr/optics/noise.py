@@ -26,7 +26,7 @@ def add_gaussian_noise(
         The noisy images, of the shape and dtype of `images`.
 
     Raises:
-        ValueError: if std is negative or not finite.
+        ValueError: if std is negative or not finite, or the images are no float numbers.
 
     >>> import jax, jxr
     >>> import jax.numpy as jnp
@@ -34,6 +34,7 @@ def add_gaussian_noise(
     >>> round(float(noisy.std()), 3)
     0.02
     """
+    check_float("images", images)
     check_range("std", std, 0, closed=True)
     noise = jax.random.normal(key, images.shape, images.dtype)
     return images + jnp.asarray(std, images.dtype) * noise

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from scipy.fft import next_fast_len
 
 from jxr.optics.blur import PAD_MODES, Boundary, blur, blur_separable, pad
-from jxr.optics.checks import check_choice
+from jxr.optics.checks import check_choice, check_float
 
 Method = Literal["direct", "fft"]
 
@@ -110,6 +110,7 @@ def psf_operator(
         return full[..., 2 * rows : 2 * rows + height, 2 * columns : 2 * columns + width, :]
 
     def adjoint_fft(images):
+        check_float("images", images)
         height, width, _ = images.shape[-3:]
         size = fft_size(images)
         margins = [(0, 0)] * (images.ndim - 3) + [(2 * rows, 0), (2 * columns, 0), (0, 0)]

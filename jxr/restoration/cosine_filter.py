@@ -5,6 +5,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from jxr.optics.checks import check_float
+
 
 def filter_cosines(
     images: Float[Array, "*batch height width channels"], gain: Float[Array, "height width"]
@@ -29,7 +31,11 @@ def filter_cosines(
 
     Returns:
         The filtered images.
+
+    Raises:
+        ValueError: if the images are no float numbers.
     """
+    check_float("images", images)
     height, width, _ = images.shape[-3:]
     columns = width // 2 + 1
     planes = jnp.moveaxis(images, -1, -3)

@@ -50,7 +50,7 @@ def estimate_noise_std(
         One number an image, in units of `images`; NaN for an image without any detail.
 
     Raises:
-        ValueError: if the images are smaller than 4 by 4.
+        ValueError: if the images are smaller than 4 by 4, or no float numbers.
 
     >>> import jax, jxr
     >>> import jax.numpy as jnp
@@ -112,7 +112,7 @@ def estimate_blur_sigma(
         One sigma an image, in pixels and the convention 'standard'; 0 for one without any detail.
 
     Raises:
-        ValueError: if the images or `largest` are too small.
+        ValueError: if the images or `largest` are too small, or the images no float numbers.
 
     >>> import jax, jxr
     >>> import jax.numpy as jnp

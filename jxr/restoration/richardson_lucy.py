@@ -66,7 +66,8 @@ def richardson_lucy(
         The restored images, >= 0, of the shape and dtype of `blurred`.
 
     Raises:
-        ValueError: if iterations, tv or damping is out of its range.
+        ValueError: if iterations, tv or damping is out of its range, or the images are no float
+            numbers.
 
     >>> import jxr
     >>> import jax.numpy as jnp

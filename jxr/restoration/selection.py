@@ -8,7 +8,7 @@ from jax import lax
 from jax.scipy.fft import dctn
 from jaxtyping import Array, Float, Int, Key
 
-from jxr.optics.checks import check_range
+from jxr.optics.checks import check_float, check_range
 from jxr.optics.operators import LinearOperator
 from jxr.optics.psf import Scalar
 from jxr.restoration.spectra import Kernel, transfer_function
@@ -149,8 +149,10 @@ def gcv(
         prediction plus the noise variance; infinite where the fit leaves nothing to judge by.
 
     Raises:
-        ValueError: if there is no candidate, or one is negative or not finite.
+        ValueError: if there is no candidate, one is negative or not finite, or the images are no
+            float numbers.
     """
+    check_float("blurred", blurred)
     check_range("candidates", candidates, 0, closed=True)
     signs = jax.random.rademacher(key, blurred.shape, blurred.dtype)
 
@@ -186,8 +188,9 @@ def gcv_cosine(
         The best candidate, and the score of every one, see `gcv`.
 
     Raises:
-        ValueError: if there is no candidate, or one is not > 0.
+        ValueError: if there is no candidate, one is not > 0, or the images are no float numbers.
     """
+    check_float("blurred", blurred)
     check_range("candidates", candidates, 0)
     height, width, _ = blurred.shape[-3:]
     d = transfer_function(kernel.astype(blurred.dtype), height, width)[..., None]
@@ -200,4 +203,4 @@ def gcv_cosine(
         return jnp.mean(jnp.mean((left * spectrum) ** 2, axis=(-3, -2, -1)))
 
     scores = lax.map(score, candidates.astype(blurred.dtype))
-    return candidates[jnp.argmin(scores)], scores
+    return candidates[smallest(scores)], scores

@@ -48,8 +48,8 @@ def tikhonov(
         The restored images, of the shape and dtype of `blurred`, not clipped.
 
     Raises:
-        ValueError: if the penalty is unknown, iterations below 1, or the regularisation or
-            tolerance out of its range.
+        ValueError: if the penalty is unknown, iterations below 1, the regularisation or tolerance
+            out of its range, or the images are no float numbers.
     """
     check_float("blurred", blurred)
     check_choice("penalty", penalty, get_args(Penalty))

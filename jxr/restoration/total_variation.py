@@ -49,7 +49,8 @@ def total_variation(
         The restored images, of the shape and dtype of `blurred`, not clipped.
 
     Raises:
-        ValueError: if iterations is negative, or the weight negative or not finite.
+        ValueError: if iterations is negative, the weight negative or not finite, or the images are
+            no float numbers.
 
     >>> import jxr
     >>> import jax.numpy as jnp

@@ -13,6 +13,7 @@ from jxr.optics.checks import check_choice, check_float, check_range
 from jxr.optics.psf import Scalar
 from jxr.restoration.cosine_filter import filter_cosines
 from jxr.restoration.edge_taper import edge_taper
+from jxr.restoration.selection import smallest
 from jxr.restoration.spectra import Kernel, circular_transfer_function, transfer_function
 
 WienerBoundary = Literal["reflect", "circular", "unknown"]
@@ -55,8 +56,8 @@ def wiener(
         The restored images, of the shape and dtype of `blurred`, not clipped.
 
     Raises:
-        ValueError: unknown boundary, a negative ratio, a spectrum of another basis or size, or see
-            `transfer_function`.
+        ValueError: unknown boundary, a negative ratio, a spectrum of another basis or size, images
+            that are no float numbers, or see `transfer_function`.
 
     >>> import jxr
     >>> import jax.numpy as jnp
@@ -122,8 +123,10 @@ def choose_noise_to_signal(
         The best ratio, and the mean squared error of every candidate.
 
     Raises:
-        ValueError: if there is no candidate or one is not > 0, or see `transfer_function`.
+        ValueError: if there is no candidate or one is not > 0, the blurred images are no float
+            numbers, or see `transfer_function`.
     """
+    check_float("blurred", blurred)
     check_range("candidates", candidates, 0)
     _, height, width, _ = blurred.shape
     d = transfer_function(kernel.astype(blurred.dtype), height, width)[..., None]
@@ -136,4 +139,4 @@ def choose_noise_to_signal(
         return jnp.mean(jnp.mean(error**2, axis=(1, 2, 3)))
 
     mses = lax.map(mean_squared_error, candidates.astype(blurred.dtype))
-    return candidates[jnp.argmin(mses)], mses
+    return candidates[smallest(mses)], mses

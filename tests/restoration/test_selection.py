@@ -140,6 +140,18 @@ def test_gcv_in_the_cosine_domain_equals_dense_traces():
         np.testing.assert_allclose(scores, expected, rtol=1e-9)
 
 
+def test_a_candidate_without_a_score_does_not_win():
+    """A ratio too small for float32 is 0 there, and its score 0 / 0; the rest as in float64."""
+    dense, _, blurred = problem(np.outer(PROFILE, PROFILE))
+    candidates = np.array([1e-45, *CANDIDATES], np.float32)
+    wanted = CANDIDATES[np.argmin(dense_scores(dense, blurred))]
+    best, scores = gcv_cosine(
+        *(jnp.asarray(values, jnp.float32) for values in (blurred, PROFILE, candidates))
+    )
+    assert np.isnan(scores[0])
+    assert float(best) == np.float32(wanted)
+
+
 def test_gcv_with_random_signs_comes_close_to_dense_traces():
     dense, _, blurred = problem(PSF, images=40)
     expected = dense_scores(dense, blurred)

@@ -152,6 +152,19 @@ def test_the_best_candidate_wins():
     np.testing.assert_allclose(mses, expected, rtol=1e-6)
 
 
+def test_a_ratio_without_an_error_does_not_win():
+    """Where the blur's transfer is 0 and float32 takes the ratio for 0, the error is 0 / 0."""
+    rng = np.random.default_rng(2)
+    originals = rng.random((2, 8, 8, 1)).astype(np.float32)
+    blind = np.zeros(1, np.float32)
+    candidates = np.array([1e-45, 1e-2], np.float32)
+    best, mses = choose_noise_to_signal(
+        *map(jnp.asarray, (np.zeros_like(originals), originals, blind, candidates))
+    )
+    assert np.isnan(mses[0])
+    assert float(best) == candidates[1]
+
+
 def circular_matrix(psf):
     """The dense circular blur with any PSF, one impulse a column."""
     impulses = np.eye(HEIGHT * WIDTH).reshape(-1, HEIGHT, WIDTH)
