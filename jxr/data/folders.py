@@ -54,7 +54,7 @@ def folder_set(root: str | Path) -> ImageSet:
         records = index_folder(root)
         note = check_counts(records)
         return file_set(root, records, [note] if note else [])
-    return file_set(root, own_classes(root, splits), [UNKNOWN_PATIENTS])
+    return file_set(root, own_classes(root, base, splits), [UNKNOWN_PATIENTS])
 
 
 UNKNOWN_PATIENTS = (
@@ -63,8 +63,8 @@ UNKNOWN_PATIENTS = (
 )
 
 
-def own_classes(root: Path, splits: Sequence[Path]) -> tuple[Record, ...]:
-    """Lists the images of `splits`, each a folder of class folders, by path."""
+def own_classes(root: Path, base: Path, splits: Sequence[Path]) -> tuple[Record, ...]:
+    """Lists the images of `splits`, each a folder of class folders in `base`, by path."""
     records = []
     for split in splits:
         for folder in filter(Path.is_dir, visible(split)):
@@ -76,7 +76,10 @@ def own_classes(root: Path, splits: Sequence[Path]) -> tuple[Record, ...]:
                     )
                 if file.suffix.lower() in IMAGE_SUFFIXES:
                     path = file.relative_to(root).as_posix()
-                    records.append(Record(path, folder.name, path, SPLITS[split.name]))
+                    # As the fingerprint, the draw of validation patients must not depend on
+                    # whether the path was given with or without a folder around.
+                    patient = file.relative_to(base).as_posix()
+                    records.append(Record(path, folder.name, patient, SPLITS[split.name]))
     if not records:
         raise UserError(f"{root}: no images below train and test; one folder a class, please")
     classes = {record.label for record in records if record.split == "train"}

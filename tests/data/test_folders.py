@@ -2,7 +2,7 @@
 
 import pytest
 
-from jxr.data import folder_set, index_folder
+from jxr.data import folder_set, index_folder, split_by_patient
 from jxr.errors import UserError
 
 OWN = (
@@ -38,6 +38,20 @@ def test_own_classes_are_named_by_their_folders(build):
     assert len({record.patient for record in images.records}) == len(OWN)
     assert "The patients are not known" in images.notes[0]
     assert images.read(3).shape == (21, 29, 1)
+
+
+def test_the_validation_images_are_the_same_by_whichever_path(build):
+    """The fingerprint is, so a run goes on under either: no image may change sides."""
+    names = [f"{split}/{c}/{i}.png" for split in ("train", "test") for c in "ab" for i in range(7)]
+    inner = build([f"chest_xray/{name}" for name in names]) / "chest_xray"
+    one, other = folder_set(inner), folder_set(inner.parent)
+    assert one.fingerprint == other.fingerprint
+    held_out = [
+        [record.path.removeprefix("chest_xray/") for record in part]
+        for images in (one, other)
+        for part in split_by_patient(images.records, fraction=0.3, seed=0)
+    ]
+    assert held_out[:2] == held_out[2:]
 
 
 def test_own_files_in_folders_normal_and_pneumonia_are_own_classes(build):
