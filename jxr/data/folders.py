@@ -13,6 +13,7 @@ from jxr.data.records import (
     check_counts,
     find_layout,
     index_folder,
+    listing,
     visible,
 )
 from jxr.errors import UserError
@@ -26,6 +27,7 @@ SPLITS: dict[str, Split] = {
 }
 
 
+@listing()
 def folder_set(root: str | Path) -> ImageSet:
     """Opens a folder `{train,val,test}/CLASS/`, in `root` or in `root/chest_xray`.
 
@@ -35,7 +37,8 @@ def folder_set(root: str | Path) -> ImageSet:
     of its own, for nothing says whose it is; a folder `val`, `valid` or `validation` is kept.
 
     Raises:
-        UserError: there is no such layout, or what it holds contradicts it.
+        UserError: there is no such layout, a folder or file cannot be read, or what there is
+            contradicts the layout.
     """
     root = Path(root)
     base = find_layout(root)

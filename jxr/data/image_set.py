@@ -38,7 +38,7 @@ def file_set(root: str | Path, records: Sequence[Record], notes: Sequence[str] =
     """Returns the set of image files whose paths start from the folder `root`.
 
     Raises:
-        UserError: if a file cannot be read.
+        UserError: a file cannot be read, or its name is not UTF-8.
     """
     root = Path(root)
     return ImageSet(
@@ -55,7 +55,7 @@ def data_fingerprint(root: str | Path, records: Sequence[Record]) -> str:
     Paths count from the split folder on, so that an archive nested in more folders is the same.
 
     Raises:
-        UserError: if a file cannot be read.
+        UserError: a file cannot be read, or its name is not UTF-8.
     """
     root = Path(root)
 
@@ -75,6 +75,13 @@ def data_fingerprint(root: str | Path, records: Sequence[Record]) -> str:
 
 
 def fingerprint_line(path: str, content: bytes) -> bytes:
-    """Returns what one encoded image adds to the fingerprint of its set."""
+    """Returns what one encoded image adds to the fingerprint of its set.
+
+    Raises:
+        UserError: its name is not UTF-8; results could not be written with it.
+    """
     name = "/".join(path.split("/")[-3:])
-    return f"{name} {hashlib.sha256(content).hexdigest()}\n".encode()
+    try:
+        return f"{name} {hashlib.sha256(content).hexdigest()}\n".encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{path!a}: a name that is not UTF-8; rename the file") from error

@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -47,6 +48,18 @@ class Record:
     split: Split
 
 
+@contextmanager
+def listing() -> Iterator[None]:
+    """Turns what the system says of a folder that cannot be listed into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{error.filename}: cannot be listed ({error.strerror}); check the folder"
+        ) from error
+
+
+@listing()
 def index_folder(root: str | Path) -> tuple[Record, ...]:
     """Lists the images of a folder in the layout `{train,val,test}/{NORMAL,PNEUMONIA}/`.
 
@@ -61,8 +74,9 @@ def index_folder(root: str | Path) -> tuple[Record, ...]:
         The records, sorted by path.
 
     Raises:
-        UserError: if there is no such folder or layout, a class without images, an unknown class
-            folder, or a file whose name is unknown or contradicts its folder.
+        UserError: if there is no such folder or layout, one that cannot be listed, a class without
+            images, an unknown class folder, or a file whose name is unknown or contradicts its
+            folder.
     """
     root = Path(root)
     base = find_layout(root)

@@ -1,5 +1,8 @@
 """Folders: the published set by its names, own classes by their folders."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from jxr.data import folder_set, index_folder, split_by_patient
@@ -91,3 +94,30 @@ def test_folders_without_images_are_refused(tmp_path):
         (tmp_path / split / "a").mkdir(parents=True)
     with pytest.raises(UserError, match="no images below train and test"):
         folder_set(tmp_path)
+
+
+@pytest.mark.parametrize("open_folder", [folder_set, index_folder])
+def test_a_folder_that_cannot_be_listed_is_named(build, open_folder, monkeypatch):
+    root = build()
+    locked = root / "train" / "NORMAL"
+    listed = Path.iterdir
+
+    def iterdir(folder):  # permissions would not stop root
+        if folder == locked:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(UserError, match=rf"{locked}: cannot be listed \(Permission denied\)"):
+        open_folder(root)
+
+
+def test_a_name_that_is_not_utf_8_is_refused(build):
+    root = build(OWN)
+    odd = os.fsdecode(b"caf\xe9.png")
+    try:
+        (root / "train/covid/a.png").rename(root / "train/covid" / odd)
+    except OSError:
+        pytest.skip("the file system takes UTF-8 only")
+    with pytest.raises(UserError, match=r"train/covid/caf\\udce9.png': .* not UTF-8; rename"):
+        folder_set(root)
