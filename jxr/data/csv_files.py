@@ -2,7 +2,9 @@
 
 import csv
 import hashlib
+import os
 from pathlib import Path
+from typing import Any
 
 from jxr.data.folders import SPLITS, UNKNOWN_PATIENTS
 from jxr.data.image_set import ImageSet, data_fingerprint
@@ -22,24 +24,26 @@ def csv_set(file: str | Path) -> ImageSet:
 
     Raises:
         UserError: the file or an image cannot be read, a column is missing, a value is empty or
-            unknown, or an image is listed twice; the line is named.
+            unknown, a line has more values than columns, or an image is listed twice; the line is
+            named.
     """
     file = Path(file)
-    records: dict[str, Record] = {}
+    records: dict[str, Record] = {}  # by where the file is, however that is spelt
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
-            rows = csv.DictReader(stream)
+            rows = csv.DictReader(stream, skipinitialspace=True)
             missing = set(COLUMNS) - set(rows.fieldnames or ())
             if missing:
                 raise UserError(
                     f"{file}: no column {', '.join(sorted(missing))}; the first line must name"
-                    f" {', '.join(COLUMNS)}"
+                    f" {', '.join(COLUMNS)}, with commas between them"
                 )
             for row in rows:
                 record = parse_row(row, f"{file}, line {rows.line_num}")
-                if record.path in records:
+                place = os.path.abspath(file.parent / record.path)
+                if place in records:
                     raise UserError(f"{file}, line {rows.line_num}: {record.path} is listed twice")
-                records[record.path] = record
+                records[place] = record
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{file}: cannot be read as a CSV file ({error})") from error
     listed = tuple(sorted(records.values()))
@@ -52,8 +56,10 @@ def csv_set(file: str | Path) -> ImageSet:
     )
 
 
-def parse_row(row: dict[str, str | None], where: str) -> Record:
+def parse_row(row: dict[str | None, Any], where: str) -> Record:
     """Reads one line; `where` names it in errors."""
+    if any(row.get(None, ())):  # what is behind such a comma would count for the wrong column
+        raise UserError(f"{where}: more values than columns; quote those that have a comma")
     values = {name: (row[name] or "").strip() for name in COLUMNS}
     for name in ("path", "label", "split"):
         if not values[name]:

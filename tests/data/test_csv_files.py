@@ -41,6 +41,11 @@ def test_columns_may_stand_in_any_order_beside_others(table):
     assert csv_set(table(text)).records == (Record("b.png", "sick", "p1", "train"),)
 
 
+def test_spaces_behind_commas_are_no_part_of_a_value(table):
+    text = 'path, label, patient, split\nb.png, sick, "Smith, Ann", train\n'
+    assert csv_set(table(text)).records == (Record("b.png", "sick", "Smith, Ann", "train"),)
+
+
 def test_excel_s_byte_order_mark_is_no_part_of_the_header(table):
     assert len(csv_set(table(encoding="utf-8-sig")).records) == 3
 
@@ -61,6 +66,9 @@ def test_the_fingerprint_follows_what_is_said_of_the_images(table):
         (HEADER + "b.png,x,p\n", "line 2: no split"),
         (HEADER + "b.png,x,p,holdout\n", "line 2: split 'holdout'; give train, val or test"),
         (HEADER + "b.png,x,p,train\nb.png,x,p,test\n", "line 3: b.png is listed twice"),
+        (HEADER + "sub/../b.png,x,p,train\nb.png,x,p,test\n", "line 3: b.png is listed twice"),
+        (HEADER + "b.png,x,Smith, Ann,train\n", "line 2: more values than columns; quote"),
+        (HEADER.replace(",", ";"), "no column .* with commas between them"),
         (HEADER + "nowhere.png,x,p,train\n", "nowhere.png: No such file"),
     ],
 )
