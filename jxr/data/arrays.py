@@ -21,7 +21,7 @@ Progress = Callable[[int, int], None]
 # Images decoded ahead of the writer: bounds the memory, keeps every thread busy.
 CHUNK = 128
 # The version of the decoding: raised when it changes, so that older caches are not used.
-VERSION = 1
+VERSION = 2
 
 
 def load_images(

@@ -6,12 +6,12 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from jxr.data.dicom import decode_dicom, is_dicom
 from jxr.data.radiograph import read_content
-from jxr.data.tiff_files import bits_per_sample, white_is_zero
+from jxr.data.tiff_files import bits_per_sample, is_signed, white_is_zero
 from jxr.errors import UserError
 
 Resize = Literal["antialias", "bilinear", "nearest"]
@@ -21,7 +21,8 @@ def read_image(path: str | Path) -> Float32[np.ndarray, "height width 1"]:
     """Reads an image file as luminance, see `decode_image`.
 
     Raises:
-        UserError: if the file is missing, truncated, no image, or has pixels of another kind.
+        UserError: if the file is missing, truncated, no image, several, or has pixels of another
+            kind.
     """
     return decode_image(read_content(path), str(path))
 
@@ -32,7 +33,8 @@ def decode_image(content: bytes, name: str) -> Float32[np.ndarray, "height width
     A DICOM file comes as a viewer shows it, see `jxr.data.dicom`.
 
     Colours are reduced by the ITU-R 601-2 weights, rounded to 8 bits (Pillow's `convert('L')`), so
-    three equal channels give exactly that channel. Transparency is ignored.
+    three equal channels give exactly that channel. Transparency is ignored. An image that lies on
+    its side or head, as its Exif says, is turned, as viewers do.
 
     Args:
         content: a JPEG, PNG or TIFF file (or another that Pillow reads), 8 or 16 bits a channel, or
@@ -44,7 +46,7 @@ def decode_image(content: bytes, name: str) -> Float32[np.ndarray, "height width
         windowed.
 
     Raises:
-        UserError: if it is truncated, no image, or has pixels of another kind.
+        UserError: if it is truncated, no image, several, or has pixels of another kind.
     """
     if is_dicom(content[:132], name):
         return decode_dicom(content, name).display()
@@ -52,7 +54,11 @@ def decode_image(content: bytes, name: str) -> Float32[np.ndarray, "height width
         with Image.open(io.BytesIO(content)) as image:
             if image.mode == "F":
                 raise UserError(f"{name}: floating-point pixels; save it with 8 or 16 bits")
+            # The other pictures of a camera's JPEG (MPO) are previews of the first.
+            if getattr(image, "n_frames", 1) != 1 and image.format != "MPO":
+                raise UserError(f"{name}: holds several pictures; save each as a file of its own")
             check_tiff_bits(image, name)
+            ImageOps.exif_transpose(image, in_place=True)
             sixteen_bit = image.mode.startswith("I")
             pixels = np.asarray(image if sixteen_bit else image.convert("L"))
             if image.mode == "I;16" and image.format == "TIFF" and white_is_zero(image):
@@ -78,10 +84,9 @@ def check_tiff_bits(image: Image.Image, name: str) -> None:
     """Raises UserError for a TIFF file whose values Pillow gives, but not on what scale."""
     if not isinstance(image, TiffImageFile):
         return
-    bits = bits_per_sample(image)
-    signed = 2 in np.atleast_1d(image.tag_v2.get(339, 1))
-    if 8 < bits < 16 or (bits == 16 and signed):
-        kind = "signed 16-bit pixels" if bits == 16 else f"{bits} bits a pixel"
+    bits, signed = bits_per_sample(image), is_signed(image)
+    if 8 < bits < 16 or (bits <= 16 and signed):
+        kind = f"signed {bits}-bit pixels" if signed else f"{bits} bits a pixel"
         raise UserError(f"{name}: {kind}; save it with 8 or 16 bits, unsigned")
 
 

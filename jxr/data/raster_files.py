@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt16
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from jxr.data.radiograph import MOST_PIXELS, Radiograph, check_size, decoding, from_levels
-from jxr.data.tiff_files import bits_per_sample, tiff_tags, white_is_zero, write_tiff
+from jxr.data.tiff_files import bits_per_sample, is_signed, tiff_tags, white_is_zero, write_tiff
 from jxr.errors import UserError
 
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -83,9 +83,18 @@ def decode_raster(content: bytes, name: str) -> Radiograph:
 
 
 def open_raster(content: bytes, name: str) -> Image.Image:
-    """Opens a file without decoding it, or raises UserError for more pixels than are read."""
+    """Opens a file without decoding it.
+
+    Raises:
+        UserError: it is of another kind, or has more pixels than are read.
+    """
     try:
         return Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "TIFF"))
+    except UnidentifiedImageError:  # its text names our stream, not the file
+        raise UserError(
+            f"{name}: cannot be read as a PNG, JPEG or TIFF image (no known format); replace or"
+            " remove the file"
+        ) from None
     except Image.DecompressionBombError as error:
         raise UserError(
             f"{name}: more than the {MOST_PIXELS:,} pixels that are read; cut or reduce the image"
@@ -96,7 +105,7 @@ def check_depth(image: Image.Image, content: bytes, name: str) -> None:
     """Raises UserError for channels of which Pillow would keep 8 bits only, or none."""
     if image.mode == "F":
         raise UserError(f"{name}: floating-point pixels; save it with 8 or 16 bits")
-    if image.mode == "I":
+    if image.mode == "I" or (image.format == "TIFF" and is_signed(image)):
         raise UserError(f"{name}: signed or 32-bit pixels; save it with 8 or 16 bits, unsigned")
     if image.mode not in WRITTEN_AS:
         raise UserError(f"{name}: a colour image ({image.mode}); save it as greyscale")

@@ -77,6 +77,26 @@ def test_white_as_zero_is_turned_round(tmp_path, dtype, levels):
     np.testing.assert_allclose(image[..., 0], 1 - pixels / levels, atol=1e-7)
 
 
+@pytest.mark.parametrize("name", ["a.jpeg", "a.png", "a.tiff"])
+def test_an_image_on_its_side_is_turned_as_viewers_do(tmp_path, name):
+    pixels = np.repeat(np.arange(0, 240, 40, np.uint8)[:, None], 8, 1)  # darkest at the top
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by 90 degrees, clockwise
+    Image.fromarray(pixels).save(tmp_path / name, exif=exif)
+    turned = read_image(tmp_path / name)[..., 0] * 255
+    np.testing.assert_allclose(turned, np.rot90(pixels, -1), atol=8)
+
+
+def test_several_pictures_in_a_file_are_refused(tmp_path):
+    one = Image.fromarray(noise((9, 8), np.uint8, 256))
+    for name in ("a.tiff", "a.gif", "a.png"):
+        one.save(tmp_path / name, save_all=True, append_images=[one.rotate(180)])
+        with pytest.raises(UserError, match=rf"{name}: holds several pictures; save each"):
+            read_image(tmp_path / name)
+    one.save(tmp_path / "a.mpo", save_all=True, append_images=[one.rotate(180)])
+    assert read_image(tmp_path / "a.mpo").shape == (9, 8, 1)
+
+
 def test_wide_integers_and_floats_are_refused(tmp_path):
     wide = save(np.array([[0, 70_000]], np.int32), tmp_path / "wide.tiff")
     with pytest.raises(UserError, match=r"wide\.tiff: 32-bit pixels beyond 65535; save"):
@@ -87,11 +107,12 @@ def test_wide_integers_and_floats_are_refused(tmp_path):
 
 
 def test_tiff_values_of_an_unknown_scale_are_refused(tmp_path):
-    """Pillow reads both as numbers of 16 bits, of which they use a part."""
+    """Pillow reads 8 bits as unsigned, others as numbers of 16 bits, of which they use a part."""
     tifffile = pytest.importorskip("tifffile")
-    tifffile.imwrite(tmp_path / "signed.tif", np.zeros((4, 4), np.int16))
-    with pytest.raises(UserError, match=r"signed\.tif: signed 16-bit pixels; save it with 8 or 16"):
-        read_image(tmp_path / "signed.tif")
+    for bits, dtype in ((8, np.int8), (16, np.int16)):
+        tifffile.imwrite(tmp_path / "signed.tif", np.zeros((4, 4), dtype))
+        with pytest.raises(UserError, match=f"signed.tif: signed {bits}-bit pixels; save"):
+            read_image(tmp_path / "signed.tif")
     # Two pixels of 12 bits make three bytes; Pillow writes none, so the tag of a file is changed.
     tifffile.imwrite(tmp_path / "twelve.tif", np.full((4, 4), 0x0FFF, np.uint16))
     content = (tmp_path / "twelve.tif").read_bytes()

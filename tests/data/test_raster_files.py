@@ -371,6 +371,18 @@ def test_twelve_bits_are_refused(tmp_path):
     refused(tmp_path / "a.tif", "12 bits a pixel; save it with 8 or 16 bits")
 
 
+def test_signed_bytes_are_refused(tmp_path):
+    """Pillow takes them for unsigned: black would lie in the middle of the grey values."""
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 4), np.int8))
+    refused(tmp_path / "a.tif", "signed or 32-bit pixels; save it with 8 or 16 bits, unsigned")
+
+
+def test_a_file_of_another_kind_is_named(tmp_path):
+    GREY.save(tmp_path / "a.png", "BMP")
+    refused(tmp_path / "a.png", r"as a PNG, JPEG or TIFF image \(no known format\); replace or")
+
+
 def test_few_bits_become_eight(tmp_path):
     values = EIGHT // 64
     rows = [np.packbits(values[i, :, None] >> [1, 0] & 1).tobytes() for i in range(60)]
