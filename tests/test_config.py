@@ -9,10 +9,12 @@ from jxr.config import (
     BlurConfig,
     ClassifierRun,
     ReproduceConfig,
+    RestorationTableConfig,
     RestorerRun,
     RestorerStudyConfig,
     ScheduleConfig,
     UNetConfig,
+    WeightsConfig,
     WienerNetRun,
 )
 from jxr.config_dict import completed, from_config_dict, to_config_dict
@@ -158,6 +160,29 @@ def test_classification_blur_needs_a_restorer_of_its_own():
 def test_impossible_sigmas_of_the_sweep_are_refused(sigmas):
     with pytest.raises(UserError, match="sigma"):
         ReproduceConfig(sweep_sigmas=sigmas)
+
+
+@pytest.mark.parametrize("kind", [ReproduceConfig, RestorationTableConfig, RestorerStudyConfig])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sigmas", ()),
+        ("sigmas", (2.0, 2.0)),
+        ("sigmas", (2.0, -1.0)),
+        ("conventions", ()),
+        ("conventions", ("standard", "standard")),
+    ],
+)
+def test_settings_of_which_no_table_can_be_made_are_refused(kind, key, value):
+    with pytest.raises(UserError, match=r"(sigmas|conventions|blur\.sigma) is"):
+        kind(**{key: value})
+
+
+def test_weights_of_two_seeds_are_never_the_same():
+    """JAX would take 2^32 for 0, and fails on larger ones."""
+    for seed in (-1, 2**32):
+        with pytest.raises(UserError, match=f"seed is {seed}"):
+            WeightsConfig(seed=seed)
 
 
 @pytest.mark.parametrize("seeds", [(), (0, 0), (-1,), (2**32,)])

@@ -51,6 +51,9 @@ class WeightsConfig:
     path: str = ""
     seed: int = 0  # of the random weights
 
+    def __post_init__(self):
+        check_seed(self.seed)
+
 
 @dataclasses.dataclass(frozen=True)
 class BlurConfig:
@@ -70,3 +73,12 @@ class BlurConfig:
             )
         if not (math.isfinite(self.noise) and self.noise >= 0):
             raise UserError(f"blur.noise is {self.noise}: give a finite number, 0 or more")
+
+
+def check_settings(sigmas: tuple[float, ...], conventions: tuple[str, ...]) -> None:
+    """Raises UserError for sigmas and conventions of which no table can be made."""
+    for name, values in {"sigmas": sigmas, "conventions": conventions}.items():
+        if not values or len(set(values)) < len(values):
+            raise UserError(f"{name} is {values}: give at least one, each once")
+    for sigma in sigmas:
+        BlurConfig(sigma=sigma)  # says what is wrong with it

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Literal
 
 from jxr.config.checks import check_scoring, check_seed, check_seeds
-from jxr.config.images import BlurConfig, DataConfig, WeightsConfig
+from jxr.config.images import BlurConfig, DataConfig, WeightsConfig, check_settings
 from jxr.config.models import DegradationRange, HeadConfig, UNetConfig, WienerNetConfig
 from jxr.errors import UserError
 
@@ -74,6 +74,7 @@ class ReproduceConfig:
     def __post_init__(self):
         check_seeds(self.seeds)
         check_seed(self.restorer_seed)
+        check_settings(self.sigmas, self.conventions)
         check_scoring(self.tasks, self.bootstrap_samples)
         if len(set(self.sweep_sigmas)) < len(self.sweep_sigmas):
             raise UserError(f"sweep_sigmas is {self.sweep_sigmas}: give each once")

@@ -5,7 +5,7 @@ import math
 from typing import Literal
 
 from jxr.config.checks import check_scoring, check_seed, check_seeds
-from jxr.config.images import BlurConfig, DataConfig, WeightsConfig
+from jxr.config.images import BlurConfig, DataConfig, WeightsConfig, check_settings
 from jxr.config.models import FineTuningConfig, HeadConfig
 from jxr.errors import UserError
 
@@ -22,6 +22,7 @@ class RestorationTableConfig:
 
     def __post_init__(self):
         check_seed(self.seed)
+        check_settings(self.sigmas, self.conventions)
         if not (math.isfinite(self.noise) and self.noise > 0):
             raise UserError(f"noise is {self.noise}: give a positive number")
 
@@ -66,6 +67,7 @@ class RestorerStudyConfig:
 
     def __post_init__(self):
         check_seed(self.seed)
+        check_settings(self.sigmas, self.conventions)
         if not (math.isfinite(self.noise) and self.noise > 0):
             raise UserError(f"noise is {self.noise}: give a positive number")
         if self.subset < 1 or self.images < 0:
