@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from logging import INFO, LogRecord
 from pathlib import Path
@@ -191,8 +192,20 @@ def _parse_flags(arguments: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(arguments)
     # The config file is run while flags are parsed, so what it raises arrives here as well.
-    except (UserError, flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as e:
+    except (
+        UserError,
+        flags.Error,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        OSError,
+    ) as e:
         _fail(e)
+    except Exception as error:  # what else is wrong with the config file's own code
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        kind = type(error).__name__
+        _fail(UserError(f"{place.filename}, line {place.lineno}: {kind}: {error}"))
     if len(rest) > 1:
         _fail(UserError(f"unknown argument '{rest[1]}': flags begin with --"))
     return rest
@@ -222,7 +235,11 @@ def _fail(error: Exception) -> NoReturn:
 
 
 def _tell(error: Exception) -> None:
+    if isinstance(error, AttributeError) and error.args and isinstance(error.args[0], KeyError):
+        error = error.args[0]  # ConfigDict's, of a key that is not there
     # A KeyError's own text is the repr of its message.
-    text = error.args[0] if isinstance(error, KeyError) else error
-    message = " ".join(str(text).split())
+    message = " ".join(str(error.args[0] if isinstance(error, KeyError) else error).split())
+    if isinstance(error, KeyError) and message.startswith("'"):
+        key, _, hint = message.partition(" ")
+        message = f"unknown config key {key}: {hint or 'jxr/config has them all'}"
     print(f"error: {message}", file=sys.stderr, flush=True)

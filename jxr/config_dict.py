@@ -23,14 +23,21 @@ def to_config_dict(config: Any) -> ConfigDict:
     return ConfigDict(dataclasses.asdict(config))
 
 
-def from_config_dict(kind: type[ConfigT], values: ConfigDict | dict, where: str = "") -> ConfigT:
-    """Returns the frozen dataclass `kind` built from `values`, nested dataclasses included.
+def from_config_dict(kind: type[ConfigT], values: Any, where: str = "") -> ConfigT:
+    """Returns the frozen dataclass `kind` built from `values`, a ConfigDict or dict of such.
 
     Raises:
-        UserError: a key is unknown (the nearest right one is named), missing or of a wrong type.
+        UserError: there are no keys; or one is unknown (the nearest right one is named), missing or
+            of a wrong type.
     """
     if isinstance(values, ConfigDict):
         values = values.to_dict()
+    if not hasattr(values, "keys"):  # of a file that is not there, asking raises an OSError
+        what = f"config key '{where[:-1]}'" if where else "what the config file returns"
+        raise UserError(
+            f"{what} is of type {type(values).__name__}: give the keys of {kind.__name__}, as"
+            " to_config_dict does"
+        )
     hints = get_type_hints(kind)
     for key in values:
         if key not in hints:

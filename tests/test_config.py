@@ -75,6 +75,12 @@ def test_missing_key_is_named():
         from_config_dict(RestorerRun, values)
 
 
+def test_a_value_in_a_section_s_place_is_named():
+    values = {**to_config_dict(RestorerRun()).to_dict(), "data": 3}
+    with pytest.raises(UserError, match="'data' is of type int: give the keys of DataConfig"):
+        from_config_dict(RestorerRun, values)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [

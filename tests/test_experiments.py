@@ -221,7 +221,15 @@ def test_no_folder_given(tmp_path):
 
 
 def test_unknown_key(tmp_path):
-    assert "sigm" in the_error(restorer_call(tmp_path, "--config.blur.sigm=2"))
+    line = the_error(restorer_call(tmp_path, "--config.blur.sigm=2"))
+    assert line.startswith("error: unknown config key 'sigm': Did you mean \"sigma\"")
+    line = the_error(restorer_call(tmp_path, "--config.nothing_like_it=2"))
+    assert line == "error: unknown config key 'nothing_like_it': jxr/config has them all"
+
+
+def test_one_entry_of_a_tuple(tmp_path):
+    place = "--config=ml_collections_configs/reproduce.py:demo", f"--workdir={tmp_path}"
+    assert "sigmas[0]" in the_error(call("reproduce", *place, "--config.sigmas[0]=3.0"))
 
 
 def test_wrong_type(tmp_path):
@@ -261,6 +269,20 @@ def test_unknown_config_name(tmp_path):
 def test_config_file_that_is_not_there(tmp_path):
     line = the_error(call("train_restorer", "--config=none.py", f"--workdir={tmp_path}"))
     assert "none.py" in line
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("def get_config(:", r"SyntaxError: .* \(own\.py, line 1\)"),
+        ("def get_config():\n  return sigma", r"own\.py, line 2: NameError: name 'sigma' is not"),
+        ("from jxr.config import RestorerRun as get_config", "of type RestorerRun: give the keys"),
+    ],
+)
+def test_mistakes_in_an_own_config_file(tmp_path, code, message):
+    (tmp_path / "own.py").write_text(code)
+    own = f"--config={tmp_path / 'own.py'}"
+    assert re.search(message, the_error(call("train_restorer", own, f"--workdir={tmp_path}")))
 
 
 def test_no_config_and_no_workdir():
