@@ -7,8 +7,6 @@ validation images, once: RUN/calibration.json. The output folder gets prediction
 predictions.json and README.txt, and with --gradcam NAME-gradcam-TASK.png for each image.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from experiments import cli
@@ -33,11 +31,11 @@ def main() -> None:
     from jxr.studies.predictions import counts
 
     workdir, cache = cli.folders()
-    output = Path(OUTPUT.value).expanduser()
+    output = cli.path_of(OUTPUT)
     found = classify(
         workdir,
         cache,
-        Path(INPUT.value).expanduser(),
+        cli.path_of(INPUT),
         output,
         gradcam=GRADCAM.value,
         overwrite=OVERWRITE.value,

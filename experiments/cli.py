@@ -1,6 +1,7 @@
 """What all entry points share: their flags, and one line for a user's mistake."""
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -139,7 +140,17 @@ def config_of(kind: type[ConfigT], flag: flags.FlagHolder) -> ConfigT:
 
 def folders() -> tuple[Path, Path]:
     """Returns the run directory and the cache."""
-    return Path(WORKDIR.value).expanduser(), Path(CACHE.value).expanduser()
+    return path_of(WORKDIR), path_of(CACHE)
+
+
+def path_of(flag: flags.FlagHolder) -> Path:
+    """Returns the path that a flag names; UserError for an empty one, which would be `.`."""
+    try:
+        if flag.value:
+            return Path(flag.value).expanduser()
+    except RuntimeError as error:  # ~NAME of nobody here
+        raise UserError(f"--{flag.name}={flag.value}: {error}") from error
+    raise UserError(f"--{flag.name} is empty: give a path")
 
 
 def measured_output(output: flags.FlagHolder, scale: flags.FlagHolder) -> Path:
@@ -149,7 +160,7 @@ def measured_output(output: flags.FlagHolder, scale: flags.FlagHolder) -> Path:
             f"--scale={scale.value} is to try the command: give --output, so that what was"
             " measured stays as it is"
         )
-    return Path(output.value).expanduser()
+    return path_of(output)
 
 
 def keep_compiled() -> None:
@@ -170,6 +181,9 @@ def _join(coordinator: str | None, process_count: int | None, process_id: int | 
 
     # JAX's own handler would swallow SIGTERM: the training loop has one, all else just ends.
     jax.config.update("jax_enable_preemption_service", False)
+    # JAX ends by a fault of its own without a port.
+    if coordinator is not None and not re.fullmatch(r".+:\d+", coordinator):
+        raise UserError(f"--coordinator={coordinator}: give HOST:PORT")
     try:
         jax.distributed.initialize(
             coordinator, process_count, process_id, shutdown_timeout_seconds=60

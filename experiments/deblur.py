@@ -6,7 +6,6 @@ PNG, JPEG, TIFF and DICOM (extra 'dicom') in, the same kind out, JPEG as PNG. Bl
 estimated where they are not given. This is research software: no result is for diagnosis.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from absl import flags
@@ -56,9 +55,9 @@ def main() -> None:
 
     method = cast(Any, METHOD.value)
     wanted = Deblurring(method, SIGMA.value, exposure(), NOISE.value, TILE.value)
-    output = Path(OUTPUT.value).expanduser()
+    output = cli.path_of(OUTPUT)
     count = deblur_files(
-        Path(INPUT.value).expanduser(),
+        cli.path_of(INPUT),
         output,
         wanted,
         overwrite=OVERWRITE.value,

@@ -4,8 +4,6 @@ python -m experiments.error_bounds --config=ml_collections_configs/restorer_stud
     --config.data.path=FOLDER --output=FILE.json [--config.part=test]
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from experiments import cli
@@ -23,8 +21,8 @@ def main() -> None:
 
     from jxr.studies.error_bounds import error_bounds_study
 
-    output = Path(OUTPUT.value).expanduser()
-    results = error_bounds_study(config, Path(cli.CACHE.value).expanduser(), output)
+    output = cli.path_of(OUTPUT)
+    results = error_bounds_study(config, cli.path_of(cli.CACHE), output)
     covered = f"{results['coverage']:.3f} covered, {results['level']:g} wanted"
     print(f"{covered}, on {results['scored_on']}: {output}")
 

@@ -3,8 +3,6 @@
 python -m experiments.export_restorer --workdir=DIR --output=FILE.safetensors
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from experiments import cli
@@ -18,7 +16,7 @@ def main() -> None:
     from jxr.studies.wiener_nets import export_wiener_net
 
     workdir, _ = cli.folders()
-    output = Path(OUTPUT.value).expanduser()
+    output = cli.path_of(OUTPUT)
     export_wiener_net(workdir, output)
     print(f"weights: {output}; scores by experiments.restorer --config.restorer.path={output}")
 

@@ -11,7 +11,6 @@ import contextlib
 import io
 import signal
 import sys
-from pathlib import Path
 
 from absl import flags, logging
 
@@ -47,17 +46,17 @@ def main() -> None:
         if form != "224":
             raise UserError(f"--resize={RESIZE.value} says how --form=224 is resized; give both")
         form = f"{form}_{RESIZE.value}"
-    output = Path(OUTPUT.value).expanduser()
+    output = cli.path_of(OUTPUT)
     folder = folder_of(output, form)
     if is_prepared(folder):
         logging.info("%s: done before; it is left as it is", folder)
     else:
         # A signal ends the work as an exception does, so that nothing half done stays behind.
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-        if SOURCE.value:
-            source = Path(SOURCE.value).expanduser()
+        if SOURCE.value is not None:
+            source = cli.path_of(SOURCE)
         else:
-            source = fetch_archive(Path(cli.CACHE.value).expanduser())
+            source = fetch_archive(cli.path_of(cli.CACHE))
         with tqdm(desc="images", unit="image", disable=not sys.stderr.isatty()) as bar:
 
             def progress(done: int, total: int) -> None:

@@ -1,8 +1,13 @@
 """What all commands share."""
 
 import os
+from pathlib import Path
+
+import pytest
+from absl import flags
 
 from experiments import cli
+from jxr.errors import UserError
 
 
 def test_what_is_compiled_is_kept_in_the_users_cache_folder(monkeypatch, tmp_path):
@@ -18,3 +23,18 @@ def test_a_users_own_folder_is_left_alone(monkeypatch):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "/mine")
     cli.keep_compiled()
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "/mine"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("", "--folder is empty: give a path"), ("~nobody-here/runs", "--folder=~nobody-here/runs: ")],
+)
+def test_a_path_that_is_none_is_told(value, message):
+    """An empty one, as of a variable that is not set, would be the current folder."""
+    values = flags.FlagValues()
+    flag = flags.DEFINE_string("folder", "~/runs", "", flag_values=values)
+    values(["command"])
+    assert cli.path_of(flag) == Path.home() / "runs"
+    values(["command", f"--folder={value}"])
+    with pytest.raises(UserError, match=message):
+        cli.path_of(flag)

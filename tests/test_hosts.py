@@ -302,6 +302,12 @@ def test_a_mistake_that_all_processes_see_is_one_line_of_each(tmp_path):
             ["--distributed", "--coordinator=127.0.0.1:1"],
             "Give --coordinator",
         ),
+        (
+            "train_restorer",
+            "restorer.py:cpu",
+            ["--distributed", "--coordinator=localhost", "--process_count=1", "--process_id=0"],
+            "--coordinator=localhost: give HOST:PORT",
+        ),
     ],
 )
 def test_what_several_processes_cannot_do_is_one_line(
