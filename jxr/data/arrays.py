@@ -63,7 +63,13 @@ def load_images(
         if cached is not None:
             return cached
         logging.getLogger(__name__).warning("%s: damaged cache, decoding the images again", file)
-        file.unlink()
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{file}: damaged, and cannot be removed ({error.strerror}); choose another cache"
+                " folder"
+            ) from error
     return np.load(
         write_cache(Path(cache), stem, shape, decoded), mmap_mode="r", allow_pickle=False
     )

@@ -106,6 +106,9 @@ def resize(
 
     Returns:
         The resized image; the very same array if it already has that size.
+
+    Raises:
+        ValueError: the method is none of these.
     """
     if image.shape[:2] == size:
         return image

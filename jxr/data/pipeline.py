@@ -50,6 +50,10 @@ def batches(
 
     Returns:
         A Grain iterator over dicts: each array's rows, and 'example_id' (int32), the row in it.
+
+    Raises:
+        ValueError: arrays of different lengths, none, or called 'example_id' or 'mask'; no rows, or
+            some that the arrays do not have; a batch size below 1, or an impossible part.
     """
     rows = checked_rows(arrays, rows, batch_size)
     index, count = part
@@ -87,6 +91,9 @@ def eval_batches(
     Returns:
         Dicts as those of `batches`, with 'mask', float32: 1 for an example, 0 for the padding (the
         first example, repeated) at the end of the last batch; so every example counts once.
+
+    Raises:
+        ValueError: as `batches`.
     """
     rows = checked_rows(arrays, rows, batch_size)
 

@@ -50,6 +50,7 @@ class Radiograph:
 
         Raises:
             UserError: the metadata cannot be written again.
+            ValueError: the pixels have another size, or are not finite.
         """
         if pixels.shape != self.pixels.shape:
             raise ValueError(f"pixels of shape {pixels.shape}, not {self.pixels.shape}")

@@ -27,6 +27,7 @@ def split_by_patient(
 
     Raises:
         UserError: if there are so few patients that a label is missing on one of the sides.
+        ValueError: if the fraction is not in (0, 1).
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction must be between 0 and 1, not {fraction}")

@@ -11,6 +11,9 @@ class Stack:
 
     Attributes:
         shape: as that of their concatenation.
+
+    Raises:
+        ValueError: the arrays differ in shape or dtype, or there are none.
     """
 
     def __init__(self, parts: Sequence[Shaped[np.ndarray, "..."]]):

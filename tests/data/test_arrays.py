@@ -1,5 +1,6 @@
 import shutil
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +101,19 @@ def test_a_damaged_cache_is_rebuilt_with_a_note(root, records, tmp_path, caplog,
     caplog.clear()
     load_images(file_set(root, records), size=16, cache=tmp_path)
     assert not caplog.text
+
+
+def test_a_damaged_cache_of_others_is_named(root, records, tmp_path, monkeypatch):
+    load_images(file_set(root, records), size=16, cache=tmp_path)
+    (file,) = tmp_path.glob("*.npy")
+    file.write_bytes(b"garbage")
+
+    def unlink(path, missing_ok=False):  # permissions would not stop root
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    with pytest.raises(UserError, match=rf"{file}: damaged, and cannot be removed \(Permission"):
+        load_images(file_set(root, records), size=16, cache=tmp_path)
 
 
 def test_an_unreadable_image_leaves_nothing_behind(root, records, tmp_path):
