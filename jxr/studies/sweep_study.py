@@ -127,8 +127,11 @@ def questions(name: str, dataset: Dataset, rows: Int[np.ndarray, " n"]) -> Examp
 def train_features(
     config: SigmaSweepConfig, sigma: float, dataset: Dataset, backbone: Backbone, cache: Path
 ) -> np.ndarray:
-    """Returns the features that members of this training blur see; at 0 those of the originals."""
-    blur = replace(config.blur, sigma=sigma) if sigma else None
+    """Returns the features that members of this training blur see; at 0 those of the originals.
+
+    Noise is of tested images only.
+    """
+    blur = replace(config.blur, sigma=sigma, noise=0.0) if sigma else None
     return dataset_features(backbone, dataset, cache, resize=config.data.resize, blur=blur, seed=0)
 
 

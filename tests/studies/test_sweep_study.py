@@ -151,6 +151,18 @@ def test_the_grid_in_one_program_equals_setting_after_setting(finished, mapped):
     assert np.abs(found[0] - found[2]).max() > 0.1
 
 
+def test_training_images_have_no_noise(finished):
+    """Neither those of a blur nor the originals, whatever the blur says: it is replaced."""
+    config, folder, _ = finished
+    given = load_dataset(config.data, folder / "cache"), load_backbone(config.weights)
+    noisy = dataclasses.replace(config, blur=dataclasses.replace(config.blur, noise=0.05))
+    for sigma in config.train_sigmas:
+        found, wanted = (
+            train_features(one, sigma, *given, folder / "cache") for one in (noisy, config)
+        )
+        np.testing.assert_array_equal(found, wanted)
+
+
 def test_each_head_equals_the_single_run_that_the_config_lists(finished, monkeypatch):
     config, folder, _ = finished
     monkeypatch.setitem(RUNS, "small", config)
