@@ -64,7 +64,7 @@ def check_finished(workdir: Path, steps: int, command: str) -> None:
 @first_process_first()
 def claim(
     workdir: Path, config: Any, accept_changes: bool = False, /, **fingerprints: str
-) -> str | None:
+) -> bytes | None:
     """Makes the run directory and notes its config and data, or checks that they are as before.
 
     Where the images and weights lie may change between calls, what they are may not; nor may
@@ -87,11 +87,11 @@ def claim(
     """
     wanted = in_json({**dataclasses.asdict(config), "fingerprints": fingerprints})
     path = workdir / "config.json"
-    differing, before = [], ""
+    differing, before = [], b""
     try:
         if path.exists():
-            before = path.read_text()
-            noted = completed(type(config), json.loads(before))
+            before = path.read_bytes()
+            noted = completed(type(config), read_run(workdir))
             old, new = flat(in_json(noted)), flat(wanted)
             differing = [
                 key
@@ -143,19 +143,25 @@ def claimed(
     finally:
         if before is not None and old and saved() == old:
             logging.warning("%s: nothing was trained, the old config stays noted", workdir)
-            write_whole(workdir / "config.json", before.encode())
+            write_whole(workdir / "config.json", before)
 
 
 def read_run(workdir: Path) -> dict[str, Any]:
     """Returns the config that `claim` noted, its fingerprints included.
 
     Raises:
-        UserError: there is no run in the directory.
+        UserError: there is no run in the directory, or the file is damaged.
     """
     path = workdir / "config.json"
     if not path.exists():
         raise UserError(f"{workdir}: no run here (config.json is missing): train first")
-    return json.loads(path.read_text())
+    try:
+        values = json.loads(path.read_text())
+        if isinstance(values["fingerprints"], dict):
+            return values
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise UserError(f"{path}: damaged: put back a copy, or give another --workdir")
 
 
 def in_json(values: Any) -> Any:
