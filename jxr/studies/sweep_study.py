@@ -165,12 +165,13 @@ def task_rows(
         if not mine:
             logging.warning("%s: no head for sigma %g, rate %g is left", task, sigma, rate)
             continue
+        head = replace(config.head, schedule=replace(config.head.schedule, learning_rate=rate))
         reference = log_odds[sharpest, KINDS.index("blurred"), mine]
         for (noise, tested), kind in product(settings, KINDS):
             found = log_odds[settings.index((noise, tested)), KINDS.index(kind), mine]
             identity: dict[str, Any] = {
                 "task": task,
-                "recipe": head_recipe(config.head, config.weights),
+                "recipe": head_recipe(head, config.weights),
                 "train_sigma": sigma,
                 "learning_rate": rate,
                 "seeds": [members[place].seed for place in mine],

@@ -25,6 +25,7 @@ from jxr.studies.sweep_study import (
     break_rows,
     questions,
     sigma_sweep_study,
+    task_rows,
     train_features,
 )
 from jxr.studies.wiener_nets import restored_by_net
@@ -192,6 +193,18 @@ def test_a_finished_grid_is_not_computed_again(finished, monkeypatch):
     again = sigma_sweep_study(config, folder / "run", folder / "cache", "test")
     for table in ("classification", "differences", "breaks"):
         assert again[table] == results[table]
+
+
+def test_only_the_report_s_learning_rate_is_called_report():
+    config = SigmaSweepConfig(
+        seeds=(0,), train_sigmas=(0.0,), learning_rates=(1e-4, 1e-3), bootstrap_samples=100
+    )
+    settings = len(config.noises) * len(config.sigmas)
+    log_odds = np.random.default_rng(0).normal(size=(settings, len(KINDS), 2, 6))
+    labels = np.arange(6) % 2
+    rows, _ = task_rows(config, "a_vs_b", labels, log_odds, np.ones(2, bool))
+    found = {(row["learning_rate"], row["recipe"] == "report") for row in rows}
+    assert found == {(1e-4, True), (1e-3, False)}
 
 
 def test_break_points_by_hand():
