@@ -372,6 +372,14 @@ def test_a_changed_config_is_refused_unless_told(trained, tiny_images, tmp_path,
     finished = restorer_call(tmp_path, *arguments, "--accept_changes")
     assert "past the last one" in the_error(finished)
     assert "unet.schedule.epochs is 1 now, was 2" in finished.stderr
+    # Nor can the optimiser change. What was tried is not noted: no checkpoint is of it.
+    clipped = (*longer, "--config.unet.schedule.clip_norm=1.0")
+    with pytest.raises(UserError, match="checkpoint of another model"):
+        train_by_flags(tmp_path, *clipped, accept_changes=True)
+    train_by_flags(tmp_path, *longer, "--config.seed=1", accept_changes=True)  # nothing is left
+    config = evaluate(tmp_path / "run", tmp_path / "cache", "validation")["provenance"]["config"]
+    assert (config["seed"], config["unet"]["schedule"]["clip_norm"]) == (0, 0.0)
+    train_by_flags(tmp_path, *longer)
 
 
 @pytest.mark.resume

@@ -82,8 +82,8 @@ def blur_effect_study(config: BlurEffectConfig, workdir: Path, cache: Path) -> d
 
 
 def blur_of(config: BlurEffectConfig, sigma: float) -> BlurConfig | None:
-    """Returns the blur setting of one sigma; at 0 the images are left as they are."""
-    return replace(config.blur, sigma=sigma) if sigma else None
+    """Returns the blur setting of one sigma; at 0 and without noise the images stay as they are."""
+    return replace(config.blur, sigma=sigma) if sigma or config.blur.noise else None
 
 
 def pooled_features(

@@ -23,7 +23,7 @@ from jxr.studies.dataset import Dataset
 from jxr.studies.features import Backbone, cached_features, dataset_features
 from jxr.studies.restoration_stage import RESTORERS, restore
 from jxr.studies.restorers import degraded_images
-from jxr.studies.workdir import Stages
+from jxr.studies.workdir import Stages, write_arrays
 from jxr.training.launch import Launch
 
 TRAIN_ON = ("original", "blurred")
@@ -201,5 +201,6 @@ def task_log_odds(
     folder.mkdir(exist_ok=True)
     paths = [dataset.records[row].path for row in chosen.rows]
     arrays: dict[str, Any] = {describe(*cell): values for cell, values in result.items()}
-    np.savez(folder / f"{task.name}.npz", paths=np.array(paths), labels=chosen.labels, **arrays)
+    arrays |= {"paths": np.array(paths), "labels": chosen.labels}
+    write_arrays(folder / f"{task.name}.npz", arrays)
     return result

@@ -34,11 +34,13 @@ from jxr.training.tasks import build_head, classifier_task
 def head_recipe(config: HeadConfig, weights: WeightsConfig) -> str:
     """Returns `report` for the report's protocol, and else what marks this one.
 
-    How memory is saved changes no result and is not part of it.
+    How memory is saved and how often there are a line and a checkpoint changes no result and is
+    not part of it.
     """
-    schedule = config.schedule
-    whole = dataclasses.replace(config, schedule=dataclasses.replace(schedule, accumulate=1))
-    if whole == HeadConfig() and weights.kind == "imagenet":
+    schedule, usual = config.schedule, HeadConfig().schedule
+    kept = ("accumulate", "log_every", "checkpoint_every")
+    same = dataclasses.replace(schedule, **{name: getattr(usual, name) for name in kept})
+    if dataclasses.replace(config, schedule=same) == HeadConfig() and weights.kind == "imagenet":
         return "report"
     hidden = "-".join(map(str, config.hidden)) or "linear"
     recipe = f"{weights.kind}-head{hidden}-dropout{config.dropout:g}-epochs{schedule.epochs}"

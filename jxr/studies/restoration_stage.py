@@ -19,6 +19,7 @@ from jxr.studies.restorers import (
     wiener_restorer,
 )
 from jxr.studies.wiener_nets import restored_by_net
+from jxr.studies.workdir import write_arrays
 from jxr.training.launch import Launch
 
 RESTORERS = ("unet", "wiener", "wiener_net")
@@ -73,9 +74,10 @@ def examples_stage(config: ReproduceConfig, dataset: Dataset, workdir: Path) -> 
     rows = np.array([dataset.test[labels.index(title)] for title in titles])
     originals = np.asarray(dataset.images[rows])
     blurred = degraded_images(originals, rows, config.blur, config.restorer_seed)
-    recovered: dict[str, Any] = {
+    recovered = {
         f"recovered_{name}": restore(name, config, config.blur, dataset, workdir, blurred)
         for name in RESTORERS
     }
-    np.savez(workdir / EXAMPLES, titles=titles, original=originals, blurred=blurred, **recovered)
+    arrays = {"titles": np.array(titles), "original": originals, "blurred": blurred}
+    write_arrays(workdir / EXAMPLES, arrays | recovered)
     return titles

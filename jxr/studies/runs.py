@@ -31,7 +31,7 @@ from jxr.studies.restorers import (
     unet_recipe,
     wiener_restorer,
 )
-from jxr.studies.workdir import check_finished, claim, read_run, write_json
+from jxr.studies.workdir import check_finished, claim, claimed, read_run, write_json
 from jxr.training.launch import PLAIN, Launch
 
 
@@ -43,7 +43,7 @@ def train_classifier(
     *,
     accept_changes: bool = False,
 ) -> None:
-    """Trains one head in `workdir`, or goes on with it; for the rest see `fit` and `claim`.
+    """Trains one head in `workdir`, or goes on with it; for the rest see `fit` and `claimed`.
 
     Raises:
         UserError: a mistake in the config, the images or the weights.
@@ -53,16 +53,16 @@ def train_classifier(
     chosen = examples(binary_task(run.task, dataset.records), dataset.records, dataset.train)
     backbone = load_backbone(run.weights)
     fingerprints = {"data": dataset.fingerprint, "weights": backbone.fingerprint}
-    claim(workdir, run, accept_changes, **fingerprints)
-    train_head(
-        run.head,
-        run_features(run, run.train_on, dataset, backbone, cache),
-        chosen,
-        seed=run.seed,
-        directory=workdir,
-        title=f"{run.task} on {run.train_on}",
-        launch=launch,
-    )
+    with claimed(workdir, run, accept_changes, **fingerprints):
+        train_head(
+            run.head,
+            run_features(run, run.train_on, dataset, backbone, cache),
+            chosen,
+            seed=run.seed,
+            directory=workdir,
+            title=f"{run.task} on {run.train_on}",
+            launch=launch,
+        )
 
 
 def train_restorer(
@@ -73,7 +73,7 @@ def train_restorer(
     *,
     accept_changes: bool = False,
 ) -> None:
-    """Trains one U-Net in `workdir`, or goes on with it; for the rest see `fit` and `claim`.
+    """Trains one U-Net in `workdir`, or goes on with it; for the rest see `fit` and `claimed`.
 
     Raises:
         UserError: a mistake in the config or the images.
@@ -81,8 +81,8 @@ def train_restorer(
     check_blur(run.blur, run.data.size)
     check_unet(run.unet, run.data.size)
     dataset = load_dataset(run.data, cache)
-    claim(workdir, run, accept_changes, data=dataset.fingerprint)
-    train_unet(run, dataset, workdir, f"unet sigma {run.blur.sigma:g}", launch)
+    with claimed(workdir, run, accept_changes, data=dataset.fingerprint):
+        train_unet(run, dataset, workdir, f"unet sigma {run.blur.sigma:g}", launch)
 
 
 def evaluate(workdir: Path, cache: Path, part: str) -> dict[str, Any]:

@@ -127,8 +127,11 @@ def questions(name: str, dataset: Dataset, rows: Int[np.ndarray, " n"]) -> Examp
 def train_features(
     config: SigmaSweepConfig, sigma: float, dataset: Dataset, backbone: Backbone, cache: Path
 ) -> np.ndarray:
-    """Returns the features that members of this training blur see; at 0 those of the originals."""
-    blur = replace(config.blur, sigma=sigma) if sigma else None
+    """Returns the features that members of this training blur see; at 0 those of the originals.
+
+    Noise is of tested images only.
+    """
+    blur = replace(config.blur, sigma=sigma, noise=0.0) if sigma else None
     return dataset_features(backbone, dataset, cache, resize=config.data.resize, blur=blur, seed=0)
 
 
@@ -162,12 +165,13 @@ def task_rows(
         if not mine:
             logging.warning("%s: no head for sigma %g, rate %g is left", task, sigma, rate)
             continue
+        head = replace(config.head, schedule=replace(config.head.schedule, learning_rate=rate))
         reference = log_odds[sharpest, KINDS.index("blurred"), mine]
         for (noise, tested), kind in product(settings, KINDS):
             found = log_odds[settings.index((noise, tested)), KINDS.index(kind), mine]
             identity: dict[str, Any] = {
                 "task": task,
-                "recipe": head_recipe(config.head, config.weights),
+                "recipe": head_recipe(head, config.weights),
                 "train_sigma": sigma,
                 "learning_rate": rate,
                 "seeds": [members[place].seed for place in mine],

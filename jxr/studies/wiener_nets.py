@@ -23,7 +23,7 @@ from jxr.restoration.wiener_bank import radial_log_power, wiener_bank
 from jxr.studies.dataset import load_dataset
 from jxr.studies.measured_spectra import signal_spectrum
 from jxr.studies.restorers import Images, check_reflect, host_float64, in_batches, kernel_of
-from jxr.studies.workdir import claim, read_run
+from jxr.studies.workdir import claimed, read_run
 from jxr.training.checkpoints import load_params
 from jxr.training.launch import PLAIN, Launch
 from jxr.training.loop import fit
@@ -39,7 +39,7 @@ def train_wiener_net(
     *,
     accept_changes: bool = False,
 ) -> None:
-    """Trains one network in `workdir`, or goes on with it; for the rest see `fit` and `claim`.
+    """Trains one network in `workdir`, or goes on with it; for the rest see `fit` and `claimed`.
 
     Raises:
         UserError: a mistake in the config or the images.
@@ -53,25 +53,25 @@ def train_wiener_net(
     if run.net.crop > run.data.size:
         raise UserError(f"net.crop {run.net.crop} is more than data.size {run.data.size}: lower it")
     dataset = load_dataset(run.data, cache)
-    claim(workdir, run, accept_changes, data=dataset.fingerprint)
     schedule = run.net.schedule
-    log_power = jnp.asarray(radial_log_power(signal_spectrum(dataset.images, dataset.train)))
-    fit(
-        wiener_net_task(run.net, run.degradations, log_power),
-        batches(
-            {"image": dataset.images},
-            rows=dataset.train,
-            batch_size=schedule.batch_size,
+    with claimed(workdir, run, accept_changes, data=dataset.fingerprint):
+        log_power = jnp.asarray(radial_log_power(signal_spectrum(dataset.images, dataset.train)))
+        fit(
+            wiener_net_task(run.net, run.degradations, log_power),
+            batches(
+                {"image": dataset.images},
+                rows=dataset.train,
+                batch_size=schedule.batch_size,
+                seed=run.seed,
+                part=this_part(),
+            ),
+            schedule=schedule,
+            steps=schedule.steps(len(dataset.train)),
             seed=run.seed,
-            part=this_part(),
-        ),
-        schedule=schedule,
-        steps=schedule.steps(len(dataset.train)),
-        seed=run.seed,
-        directory=workdir,
-        title="wiener_net",
-        launch=launch,
-    )
+            directory=workdir,
+            title="wiener_net",
+            launch=launch,
+        )
 
 
 def export_wiener_net(workdir: Path, output: Path) -> None:

@@ -62,7 +62,9 @@ def check_finished(workdir: Path, steps: int, command: str) -> None:
 
 
 @first_process_first()
-def claim(workdir: Path, config: Any, accept_changes: bool = False, /, **fingerprints: str) -> None:
+def claim(
+    workdir: Path, config: Any, accept_changes: bool = False, /, **fingerprints: str
+) -> bytes | None:
     """Makes the run directory and notes its config and data, or checks that they are as before.
 
     Where the images and weights lie may change between calls, what they are may not; nor may
@@ -76,16 +78,20 @@ def claim(workdir: Path, config: Any, accept_changes: bool = False, /, **fingerp
             changes are logged, and the new config is noted.
         **fingerprints: For example `data` and `weights`.
 
+    Returns:
+        What was noted before, if changes were accepted.
+
     Raises:
         UserError: the directory belongs to another config or other data (the keys are named), or
             cannot be written, or is not the one of process 0, which alone writes.
     """
     wanted = in_json({**dataclasses.asdict(config), "fingerprints": fingerprints})
     path = workdir / "config.json"
-    differing = []
+    differing, before = [], b""
     try:
         if path.exists():
-            noted = completed(type(config), json.loads(path.read_text()))
+            before = path.read_bytes()
+            noted = completed(type(config), read_run(workdir))
             old, new = flat(in_json(noted)), flat(wanted)
             differing = [
                 key
@@ -105,7 +111,7 @@ def claim(workdir: Path, config: Any, accept_changes: bool = False, /, **fingerp
                     f"{workdir}: process 0's run is not here: give a --workdir that all processes"
                     " share"
                 )
-            return
+            return None
         for key in differing:
             logging.warning("%s: %s is %r now, was %r", workdir, key, new.get(key), old.get(key))
         # Not while a run is training there by the old config.
@@ -113,18 +119,49 @@ def claim(workdir: Path, config: Any, accept_changes: bool = False, /, **fingerp
             write_json(path, wanted)
     except OSError as error:
         raise UserError(f"{workdir}: cannot write here ({error.strerror})") from error
+    return before if differing else None
+
+
+@contextmanager
+def claimed(
+    workdir: Path, config: Any, accept_changes: bool, /, **fingerprints: str
+) -> Iterator[None]:
+    """Claims a run directory for the training inside; for the arguments and errors see `claim`.
+
+    If nothing was saved under changes that were accepted, such as of the optimiser or to fewer
+    steps, the old config is noted again: it is that of the checkpoints.
+    """
+
+    def saved() -> set[tuple[str, int]]:
+        folders = (workdir / "checkpoints").glob("*")
+        return {(one.name, one.stat().st_mtime_ns) for one in folders if one.name.isdigit()}
+
+    old = saved()
+    before = claim(workdir, config, accept_changes, **fingerprints)
+    try:
+        yield
+    finally:
+        if before is not None and old and saved() == old:
+            logging.warning("%s: nothing was trained, the old config stays noted", workdir)
+            write_whole(workdir / "config.json", before)
 
 
 def read_run(workdir: Path) -> dict[str, Any]:
     """Returns the config that `claim` noted, its fingerprints included.
 
     Raises:
-        UserError: there is no run in the directory.
+        UserError: there is no run in the directory, or the file is damaged.
     """
     path = workdir / "config.json"
     if not path.exists():
         raise UserError(f"{workdir}: no run here (config.json is missing): train first")
-    return json.loads(path.read_text())
+    try:
+        values = json.loads(path.read_text())
+        if isinstance(values["fingerprints"], dict):
+            return values
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise UserError(f"{path}: damaged: put back a copy, or give another --workdir")
 
 
 def in_json(values: Any) -> Any:

@@ -152,13 +152,21 @@ class Checkpoints:
             template: Parameters of the wanted structure (arrays or ShapeDtypeStructs).
 
         Raises:
-            UserError: there is no checkpoint, none can be read, or it holds another model: the
-                first array that differs is named.
+            UserError: there is no checkpoint, the newest cannot be read (older parameters are not
+                what the run made), or it holds another model: the first array that differs is
+                named.
         """
-        return self._newest(lambda step: self._read(step, self._record(step), "params", template))
 
-    def _newest(self, read: Callable[[int], T]) -> T:
-        """Returns `read(step)` of the newest checkpoint that can be read; warns of the others."""
+        def read(step: int) -> Params:
+            return self._read(step, self._record(step), "params", template)
+
+        return self._newest(read, older=False)
+
+    def _newest(self, read: Callable[[int], T], *, older: bool = True) -> T:
+        """Returns `read(step)` of the newest checkpoint.
+
+        If it cannot be read, there is a warning and an `older` one is taken, or none.
+        """
         steps = sorted(self._manager.all_steps(), reverse=True)
         if not steps:
             raise UserError(f"{self.directory}: no finished checkpoint: train first")
@@ -169,6 +177,11 @@ class Checkpoints:
                 raise  # not the files' fault
             except Exception as error:  # Orbax has no type of its own for damaged files
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+                if not older and len(steps) > 1:
+                    raise UserError(
+                        f"{self.directory}: checkpoint of step {step} cannot be read ({reason}):"
+                        " train again, which goes on from the one before, or put back a copy"
+                    ) from error
                 logging.warning(
                     "%s: checkpoint of step %d cannot be read, the one before is tried (%s)",
                     self.directory,
@@ -216,7 +229,7 @@ def load_params(directory: Path, template: Params) -> Params:
         template: Parameters of the wanted structure (arrays or ShapeDtypeStructs).
 
     Raises:
-        UserError: there is no checkpoint, none can be read, or it is of another model.
+        UserError: there is no checkpoint, the newest cannot be read, or it is of another model.
     """
     if not directory.is_dir():
         raise UserError(f"{directory}: no checkpoints here: train first, or name another directory")

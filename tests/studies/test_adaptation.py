@@ -10,8 +10,9 @@ from jxr.config import AdaptationConfig, DataConfig
 from jxr.config_dict import from_config_dict
 from jxr.errors import UserError
 from jxr.reporting.adaptation_figure import write_adaptation
-from jxr.studies.adaptation import adaptation_study, held_out_styles
+from jxr.studies.adaptation import Domain, adaptation_study, check_classes, held_out_styles
 from jxr.studies.adaptation_scores import few_images, scored
+from jxr.studies.binary_tasks import binary_task
 from jxr.studies.dataset import load_dataset
 from ml_collections_configs.adaptation import RUNS, get_config
 from tests.test_experiments import call, the_error
@@ -174,6 +175,11 @@ def test_mistakes_are_one_line(tiny_images, tmp_path):
     )
     with pytest.raises(UserError, match=r"style 1: .* one of the two classes .*--config\.styles"):
         adaptation_study(config, tmp_path / "run", tmp_path / "cache", "validation")
+    dataset = load_dataset(config.data, tmp_path / "cache")
+    one_class = Domain("test", dataset.train, dataset.validation, dataset.test[:1])
+    task = binary_task("normal_vs_pneumonia", dataset.records)
+    with pytest.raises(UserError, match=r"one of the two classes .*: add images of it"):
+        check_classes(dataset, one_class, task)
     result = call(
         "adaptation",
         "--config=ml_collections_configs/adaptation.py:kermany",

@@ -12,7 +12,7 @@ from jxr.errors import UserError
 from jxr.reporting.blur_effect_figure import write_blur_effect
 from jxr.studies.binary_tasks import Examples
 from jxr.studies.blur_effect import blur_effect_study, blur_of, pooled_features, task_rows
-from jxr.studies.controls_study import Task, open_task
+from jxr.studies.controls_study import Task, control_features, open_task
 from jxr.studies.dataset import load_dataset
 from jxr.studies.features import dataset_features, load_backbone
 from ml_collections_configs.blur_effect import RUNS, get_config
@@ -85,6 +85,19 @@ def test_features_are_means_over_places_of_the_blurred_image(finished):
     )
     assert flat.shape[1] == 512  # one place at 32 pixels: the mean is the feature itself
     np.testing.assert_allclose(found, flat)
+
+
+def test_noise_is_of_all_sigmas(finished):
+    """Else what differs from no blur would be the noise."""
+    config, folder, _ = finished
+    noisy = dataclasses.replace(config, blur=dataclasses.replace(config.blur, noise=0.05))
+    assert blur_of(noisy, 0.0) == dataclasses.replace(noisy.blur, sigma=0.0)
+    dataset = load_dataset(config.data, folder / "cache")
+    plain, seen = (
+        control_features(dataset, blur_of(one, 0.0), 0, ["sharpness"])["sharpness"]
+        for one in (config, noisy)
+    )
+    assert (seen[:, :2] > plain[:, :2]).all()  # gradients
 
 
 def test_comparisons_by_hand(finished):

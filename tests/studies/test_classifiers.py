@@ -34,7 +34,10 @@ def test_recipes_tell_what_changes_results_and_not_how_memory_is_saved():
     head, unet = HeadConfig(), UNetConfig()
     parts, rounded = (
         {"schedule": dataclasses.replace(head.schedule, **change)}
-        for change in ({"accumulate": 4}, {"precision": "bfloat16"})
+        for change in (
+            {"accumulate": 4, "log_every": 1, "checkpoint_every": 2},
+            {"precision": "bfloat16"},
+        )
     )
     assert head_recipe(dataclasses.replace(head, **parts), WeightsConfig()) == "report"
     recipe = head_recipe(dataclasses.replace(head, **rounded), WeightsConfig())

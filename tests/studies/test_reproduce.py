@@ -1,7 +1,9 @@
 """The whole report on tiny made-up images: results, resume, refusals."""
 
 import dataclasses
+import errno
 import json
+import os
 import shutil
 
 import jax.numpy as jnp
@@ -13,12 +15,14 @@ from jxr.config import BlurConfig
 from jxr.errors import UserError
 from jxr.models.vgg16 import extract
 from jxr.optics import gaussian_blur
-from jxr.studies import classification_stage
+from jxr.studies import classification_stage, restoration_stage
 from jxr.studies import reproduce as module
+from jxr.studies.binary_tasks import examples
 from jxr.studies.classifiers import load_head, predict
 from jxr.studies.dataset import load_dataset
 from jxr.studies.features import load_backbone
 from jxr.studies.reproduce import reproduce
+from jxr.studies.restoration_stage import RESTORERS
 from jxr.studies.sweep_stage import leaves_alone
 from jxr.studies.workdir import Stages
 from ml_collections_configs.reproduce import RUNS
@@ -280,6 +284,30 @@ def test_stopped_between_stages_it_goes_on_to_the_same_results(finished, tmp_pat
     again = reproduce(config, tmp_path / "run", folder / "cache")
     for table in ("classification", "restoration", "paired", "roc", "sweep"):
         assert again[table] == results[table]
+
+
+def test_a_full_disk_is_one_line(tiny_images, tmp_path, monkeypatch):
+    config = tiny(RUNS["kermany"], tiny_images)
+    dataset = load_dataset(config.data, tmp_path / "cache")
+    task = module.binary_tasks(config, dataset)[0]
+    chosen = examples(task, dataset.records, dataset.test)
+    features = dict.fromkeys(("original", "blurred", *RESTORERS), dataset.images[..., 0, 0])
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(restoration_stage, "restore", lambda *given: given[-1])
+    monkeypatch.setattr(classification_stage, "load_head", lambda *_: None)
+    monkeypatch.setattr(classification_stage, "predict", lambda *given: given[-1][:, 0])
+    monkeypatch.setattr(np, "savez", full)
+    for write in (
+        lambda: restoration_stage.examples_stage(config, dataset, tmp_path),
+        lambda: classification_stage.task_log_odds(
+            task, chosen, config, dataset, features, tmp_path
+        ),
+    ):
+        with pytest.raises(UserError, match="cannot write here"):
+            write()
 
 
 def test_another_config_is_refused_and_leaves_results_alone(finished):

@@ -25,6 +25,7 @@ from jxr.studies.sweep_study import (
     break_rows,
     questions,
     sigma_sweep_study,
+    task_rows,
     train_features,
 )
 from jxr.studies.wiener_nets import restored_by_net
@@ -151,6 +152,18 @@ def test_the_grid_in_one_program_equals_setting_after_setting(finished, mapped):
     assert np.abs(found[0] - found[2]).max() > 0.1
 
 
+def test_training_images_have_no_noise(finished):
+    """Neither those of a blur nor the originals, whatever the blur says: it is replaced."""
+    config, folder, _ = finished
+    given = load_dataset(config.data, folder / "cache"), load_backbone(config.weights)
+    noisy = dataclasses.replace(config, blur=dataclasses.replace(config.blur, noise=0.05))
+    for sigma in config.train_sigmas:
+        found, wanted = (
+            train_features(one, sigma, *given, folder / "cache") for one in (noisy, config)
+        )
+        np.testing.assert_array_equal(found, wanted)
+
+
 def test_each_head_equals_the_single_run_that_the_config_lists(finished, monkeypatch):
     config, folder, _ = finished
     monkeypatch.setitem(RUNS, "small", config)
@@ -180,6 +193,18 @@ def test_a_finished_grid_is_not_computed_again(finished, monkeypatch):
     again = sigma_sweep_study(config, folder / "run", folder / "cache", "test")
     for table in ("classification", "differences", "breaks"):
         assert again[table] == results[table]
+
+
+def test_only_the_report_s_learning_rate_is_called_report():
+    config = SigmaSweepConfig(
+        seeds=(0,), train_sigmas=(0.0,), learning_rates=(1e-4, 1e-3), bootstrap_samples=100
+    )
+    settings = len(config.noises) * len(config.sigmas)
+    log_odds = np.random.default_rng(0).normal(size=(settings, len(KINDS), 2, 6))
+    labels = np.arange(6) % 2
+    rows, _ = task_rows(config, "a_vs_b", labels, log_odds, np.ones(2, bool))
+    found = {(row["learning_rate"], row["recipe"] == "report") for row in rows}
+    assert found == {(1e-4, True), (1e-3, False)}
 
 
 def test_break_points_by_hand():

@@ -9,7 +9,7 @@ from absl import logging
 from jxr.config import BlurConfig, DataConfig, RestorerRun, WienerNetRun
 from jxr.errors import UserError
 from jxr.files import training_lock
-from jxr.studies.workdir import Stages, claim, write_json
+from jxr.studies.workdir import Stages, claim, read_run, write_json
 
 
 def test_a_directory_belongs_to_one_config(tmp_path):
@@ -102,6 +102,16 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file"):
         claim(tmp_path / "file" / "run", RestorerRun())
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "3"])
+def test_a_damaged_config_is_named(content, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(content)
+    for use in (read_run, lambda folder: claim(folder, RestorerRun())):
+        with pytest.raises(UserError, match=r"config\.json: damaged"):
+            use(tmp_path)
+    assert path.read_text() == content
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

@@ -127,9 +127,16 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
     for damage in DAMAGES:
         caplog.clear()
         copy = damaged(folder, tmp_path / damage, kind, damage)
-        params = read_params(copy)
-        found = BEFORE if report in caplog.text else NEWEST
-        assert_same_bits(params, states[found][1].params)
+        refused = None
+        try:
+            params = read_params(copy)
+        except UserError as error:
+            refused = str(error)
+        if refused:  # for older parameters are not what the run made
+            assert report in refused
+            assert "train again" in refused
+        else:
+            assert_same_bits(params, states[NEWEST][1].params)
         assert (copy / "checkpoints" / str(NEWEST)).is_dir()  # who only reads deletes nothing
         caplog.clear()
         step, *state = read_state(copy)
@@ -176,9 +183,8 @@ def test_without_any_sound_checkpoint_nothing_is_deleted(finished, tmp_path):
     for step in (BEFORE, NEWEST):
         (tmp_path / "checkpoints" / str(step) / "data" / "metadata").write_text("{}")
     message = r"none of the checkpoints can be read \(steps 9, 8\): put back a copy, or delete"
-    for use in (lambda: train(CASE, tmp_path), lambda: read_params(tmp_path)):
-        with pytest.raises(UserError, match=message):
-            use()
+    with pytest.raises(UserError, match=message):
+        train(CASE, tmp_path)
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"8", "9"}
 
 
