@@ -191,6 +191,8 @@ def _parse_flags(arguments: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(arguments)
     # The config file is run while flags are parsed, so what it raises arrives here as well.
+    except (SyntaxError, NameError, ImportError) as e:
+        _fail(UserError(f"the file of --config cannot be run ({e}): give FILE.py:NAME"))
     except (UserError, flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as e:
         _fail(e)
     if len(rest) > 1:
@@ -222,7 +224,9 @@ def _fail(error: Exception) -> NoReturn:
 
 
 def _tell(error: Exception) -> None:
-    # A KeyError's own text is the repr of its message.
-    text = error.args[0] if isinstance(error, KeyError) else error
+    # A KeyError's own text is the repr of its message; of a misspelt key one is inside another.
+    text: Any = error
+    while isinstance(text, KeyError | AttributeError) and text.args:
+        text = text.args[0]
     message = " ".join(str(text).split())
     print(f"error: {message}", file=sys.stderr, flush=True)

@@ -27,14 +27,19 @@ def from_config_dict(kind: type[ConfigT], values: ConfigDict | dict, where: str 
     """Returns the frozen dataclass `kind` built from `values`, nested dataclasses included.
 
     Raises:
-        UserError: a key is unknown (the nearest right one is named), missing or of a wrong type.
+        UserError: a key is unknown (a near right one is named), missing or of a wrong type.
     """
     if isinstance(values, ConfigDict):
         values = values.to_dict()
     hints = get_type_hints(kind)
     for key in values:
         if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1, cutoff=0)
+            near = difflib.get_close_matches(key, hints, n=1)
+            if not near:
+                raise UserError(
+                    f"unknown config key '{where}{key}': give one of {', '.join(hints)}; or is it"
+                    " another command's config?"
+                )
             raise UserError(f"unknown config key '{where}{key}': did you mean '{where}{near[0]}'?")
     arguments: dict[str, Any] = {}
     for key, hint in hints.items():

@@ -98,6 +98,7 @@ def test_wrong_blur_is_refused(key, value, message):
     [
         ("data", "size", 100),
         ("data", "validation_fraction", 1.0),
+        ("weights", "seed", 2**70),
         ("head", "dropout", 1.0),
         ("head", "hidden", (0,)),
         ("unet", "depth", 0),

@@ -221,7 +221,24 @@ def test_no_folder_given(tmp_path):
 
 
 def test_unknown_key(tmp_path):
-    assert "sigm" in the_error(restorer_call(tmp_path, "--config.blur.sigm=2"))
+    line = the_error(restorer_call(tmp_path, "--config.blur.sigm=2"))
+    assert line == 'error: \'sigm\' Did you mean "sigma" instead of "sigm"?'
+
+
+def test_config_of_another_command():
+    with pytest.raises(UserError, match=r"key 'head': give one of .* another command's config"):
+        configured(
+            RestorerRun,
+            f"--config={ROOT}/ml_collections_configs/classifier.py:normal_vs_pneumonia-original",
+        )
+
+
+def test_config_file_that_is_no_python(tmp_path):
+    for text in ('{"seed": true}', "Read me"):
+        (tmp_path / "config.json").write_text(text)
+        config = f"--config={tmp_path / 'config.json'}"
+        line = the_error(call("train_restorer", config, f"--workdir={tmp_path}"))
+        assert "the file of --config cannot be run" in line
 
 
 def test_wrong_type(tmp_path):

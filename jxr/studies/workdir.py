@@ -77,15 +77,21 @@ def claim(workdir: Path, config: Any, accept_changes: bool = False, /, **fingerp
         **fingerprints: For example `data` and `weights`.
 
     Raises:
-        UserError: the directory belongs to another config or other data (the keys are named), or
-            cannot be written, or is not the one of process 0, which alone writes.
+        UserError: the directory belongs to another config or other data (the keys are named) or to
+            another command, or cannot be written, or is not the one of process 0, which alone
+            writes.
     """
     wanted = in_json({**dataclasses.asdict(config), "fingerprints": fingerprints})
     path = workdir / "config.json"
     differing = []
     try:
         if path.exists():
-            noted = completed(type(config), json.loads(path.read_text()))
+            noted = completed(type(config), read_json(path))
+            if noted.keys() != wanted.keys():  # whatever changes are accepted
+                raise UserError(
+                    f"{workdir} holds another command's run, or one of another version: give"
+                    " another --workdir"
+                )
             old, new = flat(in_json(noted)), flat(wanted)
             differing = [
                 key
@@ -119,12 +125,30 @@ def read_run(workdir: Path) -> dict[str, Any]:
     """Returns the config that `claim` noted, its fingerprints included.
 
     Raises:
-        UserError: there is no run in the directory.
+        UserError: there is no run in the directory, or its config is damaged.
     """
     path = workdir / "config.json"
     if not path.exists():
         raise UserError(f"{workdir}: no run here (config.json is missing): train first")
-    return json.loads(path.read_text())
+    values = read_json(path)
+    if "fingerprints" not in values:
+        raise UserError(f"{path}: not the config of a run: give another --workdir")
+    return values
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns what `write_json` wrote.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        values = json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path}: damaged ({error}): mend it, or give another --workdir") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: damaged: mend it, or give another --workdir")
+    return values
 
 
 def in_json(values: Any) -> Any:
@@ -156,7 +180,7 @@ class Stages:
         path = self._folder / f"{name}.json"
         if path.exists():
             logging.info("stage %s: done before", name)
-            return json.loads(path.read_text())["result"]
+            return read_json(path)["result"]
         logging.info("stage %s", name)
         with self.timed(name):
             result = work()
@@ -167,9 +191,7 @@ class Stages:
         """Returns the commit of the source that finished each stage."""
         paths = sorted(self._folder.rglob("*.json"))
         return {
-            path.relative_to(self._folder).with_suffix("").as_posix(): json.loads(path.read_text())[
-                "commit"
-            ]
+            path.relative_to(self._folder).with_suffix("").as_posix(): read_json(path)["commit"]
             for path in paths
             if path.name != SECONDS
         }
@@ -190,7 +212,7 @@ class Stages:
     def seconds(self) -> dict[str, float]:
         """Returns the wall-clock time of each stage so far."""
         path = self._folder / SECONDS
-        return json.loads(path.read_text()) if path.exists() else {}
+        return read_json(path) if path.exists() else {}
 
 
 def study_provenance(
