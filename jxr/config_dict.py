@@ -27,7 +27,7 @@ def from_config_dict(kind: type[ConfigT], values: Any, where: str = "") -> Confi
     """Returns the frozen dataclass `kind` built from `values`, a ConfigDict or dict of such.
 
     Raises:
-        UserError: there are no keys; or one is unknown (the nearest right one is named), missing or
+        UserError: there are no keys; or one is unknown (a near right one is named), missing or
             of a wrong type.
     """
     if isinstance(values, ConfigDict):
@@ -41,7 +41,12 @@ def from_config_dict(kind: type[ConfigT], values: Any, where: str = "") -> Confi
     hints = get_type_hints(kind)
     for key in values:
         if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1, cutoff=0)
+            near = difflib.get_close_matches(key, hints, n=1)
+            if not near:
+                raise UserError(
+                    f"unknown config key '{where}{key}': give one of {', '.join(hints)}; or is it"
+                    " another command's config?"
+                )
             raise UserError(f"unknown config key '{where}{key}': did you mean '{where}{near[0]}'?")
     arguments: dict[str, Any] = {}
     for key, hint in hints.items():

@@ -71,5 +71,6 @@ def written(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"{path}: cannot write here ({error.strerror}): make room, then run again to go on"
+            f"{path}: cannot write here ({error.strerror}): make room or give another place, then"
+            " run again to go on"
         ) from error

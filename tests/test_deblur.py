@@ -108,6 +108,16 @@ def test_nothing_is_overwritten_unless_told(folder, tmp_path, capsys):
         assert image.size == (SIZE, SIZE)
 
 
+def test_no_image_is_replaced_by_its_own_result(folder, capsys):
+    before = (folder / "eight.png").read_bytes()
+    with pytest.raises(UserError, match="deblurred 0 of 1 files"):
+        run(folder / "eight.png", folder, overwrite=True)
+    assert (
+        "eight.png: its result would replace it: give another --output" in capsys.readouterr().err
+    )
+    assert (folder / "eight.png").read_bytes() == before
+
+
 def test_two_images_of_one_name_do_not_replace_each_other(folder, tmp_path, capsys):
     ramp(255, np.uint8).save(folder / "eight.jpg")
     with pytest.raises(UserError, match="deblurred 3 of 4 files"):

@@ -232,6 +232,14 @@ def test_one_entry_of_a_tuple(tmp_path):
     assert "sigmas[0]" in the_error(call("reproduce", *place, "--config.sigmas[0]=3.0"))
 
 
+def test_config_of_another_command():
+    with pytest.raises(UserError, match=r"key 'head': give one of .* another command's config"):
+        configured(
+            RestorerRun,
+            f"--config={ROOT}/ml_collections_configs/classifier.py:normal_vs_pneumonia-original",
+        )
+
+
 def test_wrong_type(tmp_path):
     assert "sigma" in the_error(restorer_call(tmp_path, "--config.blur.sigma=two"))
 

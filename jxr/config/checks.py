@@ -5,10 +5,10 @@ import math
 from jxr.errors import UserError
 
 
-def check_seed(seed: int) -> None:
+def check_seed(seed: int, name: str = "seed") -> None:
     """Raises UserError for a seed that the data pipeline could not take."""
     if not 0 <= seed < 2**32:
-        raise UserError(f"seed is {seed}: give a number from 0 to 2^32 - 1")
+        raise UserError(f"{name} is {seed}: give a number from 0 to 2^32 - 1")
 
 
 def check_seeds(seeds: tuple[int, ...]) -> None:

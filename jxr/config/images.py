@@ -17,7 +17,7 @@ class PhantomConfig:
     seed: int = 0
 
     def __post_init__(self):
-        check_seed(self.seed)
+        check_seed(self.seed, "data.phantoms.seed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ class WeightsConfig:
     seed: int = 0  # of the random weights
 
     def __post_init__(self):
-        check_seed(self.seed)
+        check_seed(self.seed, "weights.seed")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt16
+from PIL import UnidentifiedImageError
 
 from jxr.errors import UserError
 
@@ -120,6 +121,8 @@ def decoding(name: str, doing: str) -> Iterator[None]:
             raise
         except Exception as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
+            if isinstance(error, UnidentifiedImageError):  # its text names our stream, not the file
+                reason = "no known format"
             raise UserError(
                 f"{name}: cannot be {doing} ({reason}); replace or remove the file"
             ) from error

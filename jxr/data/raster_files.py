@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt16
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin
 
 from jxr.data.radiograph import MOST_PIXELS, Radiograph, check_size, decoding, from_levels
 from jxr.data.tiff_files import bits_per_sample, is_signed, tiff_tags, white_is_zero, write_tiff
@@ -83,18 +83,9 @@ def decode_raster(content: bytes, name: str) -> Radiograph:
 
 
 def open_raster(content: bytes, name: str) -> Image.Image:
-    """Opens a file without decoding it.
-
-    Raises:
-        UserError: it is of another kind, or has more pixels than are read.
-    """
+    """Opens a file without decoding it, or raises UserError for more pixels than are read."""
     try:
         return Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "TIFF"))
-    except UnidentifiedImageError:  # its text names our stream, not the file
-        raise UserError(
-            f"{name}: cannot be read as a PNG, JPEG or TIFF image (no known format); replace or"
-            " remove the file"
-        ) from None
     except Image.DecompressionBombError as error:
         raise UserError(
             f"{name}: more than the {MOST_PIXELS:,} pixels that are read; cut or reduce the image"

@@ -1,6 +1,7 @@
 """Which two-class questions are asked of a set of classes, and which rows answer them."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +42,8 @@ def binary_task(name: str, records: tuple[Record, ...]) -> BinaryTask:
     Several classes are joined by `+`; `rest` is every class that the other side does not name.
 
     Raises:
-        UserError: the name is none of these, or names a class that the records do not have.
+        UserError: the name is none of these, or names a class that the records do not have, or one
+            whose name cannot be part of a task's.
     """
     classes = {record.label for record in records}
     if name in REPORT_TASKS and set().union(*REPORT_TASKS[name]) <= classes:
@@ -54,6 +56,7 @@ def binary_task(name: str, records: tuple[Record, ...]) -> BinaryTask:
         raise UserError(
             f"task '{name}': no class {', '.join(unknown)} among {', '.join(sorted(classes))}"
         )
+    check_names(named)
     rest = sorted(classes - named)
     negative, positive = (tuple(rest) if side == [REST] else tuple(side) for side in sides)
     if not (negative and positive) or set(negative) & set(positive) or REST in negative + positive:
@@ -75,12 +78,7 @@ def default_tasks(records: tuple[Record, ...]) -> tuple[str, ...]:
     )
     if set(classes) == set(LABELS):
         return tuple(REPORT_TASKS)
-    for label in classes:
-        if not re.fullmatch(r"\w[\w .()-]*", label) or "_vs_" in label or label == REST:
-            raise UserError(
-                f"class '{label}': rename it; letters, digits, spaces and .()-_ are fine, '_vs_'"
-                f" and the word '{REST}' are not"
-            )
+    check_names(classes)
     if len(classes) < 2:
         raise UserError(f"only one class, {''.join(classes)}: classification needs two")
     if len(classes) == 2:
@@ -88,6 +86,16 @@ def default_tasks(records: tuple[Record, ...]) -> tuple[str, ...]:
     return tuple(
         f"{label}_vs_{REST}" if healthy(label) else f"{REST}_vs_{label}" for label in classes
     )
+
+
+def check_names(classes: Iterable[str]) -> None:
+    """Raises UserError for a class that no task can name: files and tables are named by tasks."""
+    for label in classes:
+        if not re.fullmatch(r"\w[\w .()-]*", label) or "_vs_" in label or label == REST:
+            raise UserError(
+                f"class '{label}': rename it; letters, digits, spaces and .()-_ are fine, '_vs_'"
+                f" and the word '{REST}' are not"
+            )
 
 
 def healthy(label: str) -> bool:

@@ -34,7 +34,7 @@ def deblur_files(
         source: a PNG, JPEG, TIFF or DICOM file, or a folder of them.
         output: a folder, which is made if need be.
         wanted: blur, noise and method.
-        overwrite: whether results may replace files that are there.
+        overwrite: whether results may replace files that are there; never the images themselves.
         error_map: whether a TIFF of float32 is written beside each result, `NAME-error.tif`: for
             each pixel a bound on its error, in units of the image's range. Of the network only.
 
@@ -64,6 +64,8 @@ def deblur_files(
                 raise UserError(
                     f"{path}: {file} is the result of {made[file].name}: rename one of the two"
                 )
+            if file.resolve() == path.resolve():
+                raise UserError(f"{path}: its result would replace it: give another --output")
             if file.exists() and not overwrite:
                 raise UserError(
                     f"{path}: {file} is there already: give another --output, or --overwrite"

@@ -45,6 +45,26 @@ class Exposure:
     source_object_mm: float
     pixel_pitch_mm: float | None = None
 
+    def __post_init__(self):
+        self.geometry(1.0 if self.pixel_pitch_mm is None else self.pixel_pitch_mm)
+
+    def geometry(self, pitch: float) -> Geometry:
+        """Returns the exposure on a detector of this distance of pixels, in millimetres.
+
+        Raises:
+            UserError: there is no such exposure.
+        """
+        try:
+            return Geometry(
+                focal_spot_mm=(self.focal_spot_mm,) * 2,
+                anode_angle_deg=12.0,  # has no effect on the central ray
+                source_detector_mm=self.source_detector_mm,
+                source_object_mm=self.source_object_mm,
+                pixel_pitch_mm=pitch,
+            )
+        except ValueError as error:
+            raise UserError(f"the exposure is impossible: {error}") from error
+
 
 @dataclasses.dataclass(frozen=True)
 class Deblurring:
@@ -62,6 +82,8 @@ class Deblurring:
         for name, value in (("sigma", self.sigma), ("noise", self.noise)):
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise UserError(f"--{name} is {value}: give a finite number, 0 or more")
+        if self.noise is not None and self.noise > 1:
+            raise UserError(f"--noise is {self.noise}: give at most 1, the range of an image")
         if self.tile % 2 or self.tile < LEAST_TILE:
             raise UserError(f"--tile is {self.tile}: give an even number, {LEAST_TILE} or more")
 
@@ -115,12 +137,8 @@ def what_is_known(image: Radiograph, name: str, wanted: Deblurring) -> Told:
             sigma, sigma_from = float(_estimated_sigma(jnp.asarray(middle))), "estimated"
         # Radii in steps, so that images whose estimates differ a little share their programs.
         radius = RADIUS_STEP * math.ceil(kernel_radius(sigma) / RADIUS_STEP)
+        check_reach(radius, image, name)
         kernel = cut_profile(gaussian_profile(sigma, radius=radius), sigma)
-    if kernel.size // 2 >= min(image.pixels.shape[:2]):
-        raise UserError(
-            f"{name}: {image.pixels.shape[1]} x {image.pixels.shape[0]} pixels are too few for a"
-            f" blur that reaches {kernel.size // 2}: leave the image out, or lower --sigma"
-        )
     if wanted.noise is not None:
         noise, noise_from = wanted.noise, "given"
     elif smallest < 4:
@@ -145,24 +163,26 @@ def exposure_profile(exposure: Exposure, image: Radiograph, name: str) -> Float[
     pitch = image.pitch_mm if exposure.pixel_pitch_mm is None else exposure.pixel_pitch_mm
     if pitch is None:
         raise UserError(f"{name}: the file does not say its pixel pitch: give --pixel_pitch_mm")
-    try:
-        geometry = Geometry(
-            focal_spot_mm=(exposure.focal_spot_mm,) * 2,
-            anode_angle_deg=12.0,  # has no effect on the central ray
-            source_detector_mm=exposure.source_detector_mm,
-            source_object_mm=exposure.source_object_mm,
-            pixel_pitch_mm=pitch,
-        )
-    except ValueError as error:
-        raise UserError(f"the exposure is impossible: {error}") from error
-    return central_profile(geometry)
+    geometry = exposure.geometry(pitch)
+    radius = field_radius(geometry, 1, 1)
+    check_reach(radius, image, name)
+    return central_profile(geometry, radius)
 
 
 @functools.cache  # images of one detector share it, and a new one is compiled
-def central_profile(geometry: Geometry) -> Float[Array, " size"]:
+def central_profile(geometry: Geometry, radius: int) -> Float[Array, " size"]:
     """Returns the profile of the focal spot's PSF on the central ray."""
-    radius = field_radius(geometry, 1, 1)
     return jax.jit(lambda: psf_at(geometry, 0.0, 0.0, radius).sum(0))()
+
+
+def check_reach(radius: int, image: Radiograph, name: str) -> None:
+    """Raises UserError for an image that is smaller than its blur, before a kernel is made."""
+    height, width = image.pixels.shape[:2]
+    if radius >= min(height, width):
+        raise UserError(
+            f"{name}: {width} x {height} pixels are too few for a blur that reaches {radius}: leave"
+            " the image out, or tell a smaller blur"
+        )
 
 
 def cut_middle(pixels: Image) -> Float32[np.ndarray, "rows columns 1"]:

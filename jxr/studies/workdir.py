@@ -82,8 +82,9 @@ def claim(
         What was noted before, if changes were accepted.
 
     Raises:
-        UserError: the directory belongs to another config or other data (the keys are named), or
-            cannot be written, or is not the one of process 0, which alone writes.
+        UserError: the directory belongs to another config or other data (the keys are named) or to
+            another command, or cannot be written, or is not the one of process 0, which alone
+            writes.
     """
     wanted = in_json({**dataclasses.asdict(config), "fingerprints": fingerprints})
     path = workdir / "config.json"
@@ -92,6 +93,11 @@ def claim(
         if path.exists():
             before = path.read_bytes()
             noted = completed(type(config), read_run(workdir))
+            if noted.keys() != wanted.keys():  # whatever changes are accepted
+                raise UserError(
+                    f"{workdir} holds another command's run, or one of another version: give"
+                    " another --workdir"
+                )
             old, new = flat(in_json(noted)), flat(wanted)
             differing = [
                 key
@@ -155,13 +161,25 @@ def read_run(workdir: Path) -> dict[str, Any]:
     path = workdir / "config.json"
     if not path.exists():
         raise UserError(f"{workdir}: no run here (config.json is missing): train first")
+    values = read_json(path)
+    if not isinstance(values.get("fingerprints"), dict):
+        raise UserError(f"{path}: damaged: put back a copy, or give another --workdir")
+    return values
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns what `write_json` wrote.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     try:
         values = json.loads(path.read_text())
-        if isinstance(values["fingerprints"], dict):
-            return values
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise UserError(f"{path}: damaged: put back a copy, or give another --workdir")
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: damaged: put back a copy, or give another --workdir")
+    return values
 
 
 def in_json(values: Any) -> Any:
@@ -193,7 +211,7 @@ class Stages:
         path = self._folder / f"{name}.json"
         if path.exists():
             logging.info("stage %s: done before", name)
-            return json.loads(path.read_text())["result"]
+            return read_json(path)["result"]
         logging.info("stage %s", name)
         with self.timed(name):
             result = work()
@@ -204,9 +222,7 @@ class Stages:
         """Returns the commit of the source that finished each stage."""
         paths = sorted(self._folder.rglob("*.json"))
         return {
-            path.relative_to(self._folder).with_suffix("").as_posix(): json.loads(path.read_text())[
-                "commit"
-            ]
+            path.relative_to(self._folder).with_suffix("").as_posix(): read_json(path)["commit"]
             for path in paths
             if path.name != SECONDS
         }
@@ -227,7 +243,7 @@ class Stages:
     def seconds(self) -> dict[str, float]:
         """Returns the wall-clock time of each stage so far."""
         path = self._folder / SECONDS
-        return json.loads(path.read_text()) if path.exists() else {}
+        return read_json(path) if path.exists() else {}
 
 
 def study_provenance(

@@ -78,7 +78,7 @@ def test_files_cut_short_are_refused(tmp_path, name):
 def test_what_is_no_image_is_refused(tmp_path):
     text = tmp_path / "text.png"
     text.write_text("%!PS-Adobe-3.0 EPSF-3.0\n")
-    refused(text, "cannot be read as a PNG, JPEG or TIFF image")
+    refused(text, r"cannot be read as a PNG, JPEG or TIFF image \(no known format\); replace")
     folder = tmp_path / "folder.png"
     folder.mkdir()
     refused(folder, r"cannot be read \(Is a directory\); check the file")

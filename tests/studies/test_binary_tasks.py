@@ -93,6 +93,13 @@ def test_a_class_name_that_tasks_could_not_hold_is_refused(label):
         default_tasks(records("a", label))
 
 
+@pytest.mark.parametrize("label", ["<b>", "a|b", "../x", "a/b", "$x$", "a\nb", ""])
+def test_nor_can_a_task_that_is_asked_for_name_it(label):
+    # Tasks name files and stand in tables and charts.
+    with pytest.raises(UserError, match="rename it"):
+        binary_task(f"a_vs_{label}", records("a", label))
+
+
 def test_one_class_is_not_enough():
     with pytest.raises(UserError, match="only one class, a"):
         default_tasks(records("a", "a"))

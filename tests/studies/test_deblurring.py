@@ -134,13 +134,16 @@ def test_the_pitch_may_come_from_the_file(blurred):
         what_is_known(blurred, "image", Deblurring(exposure=exposure))
 
 
-def test_an_impossible_exposure_is_named(blurred):
-    exposure = Exposure(1.2, 600.0, 1000.0, pixel_pitch_mm=0.2)
+def test_an_impossible_exposure_is_named_before_any_image_is_read():
     with pytest.raises(UserError, match="the exposure is impossible: source_detector_mm"):
-        what_is_known(blurred, "image", Deblurring(exposure=exposure))
-    exposure = Exposure(1.2, 1000.0, 600.0, pixel_pitch_mm=0.0)
+        Exposure(1.2, 600.0, 1000.0)
     with pytest.raises(UserError, match="the exposure is impossible: pixel_pitch_mm"):
-        what_is_known(radiograph(blurred.pixels, pitch=0.2), "image", Deblurring(exposure=exposure))
+        Exposure(1.2, 1000.0, 600.0, pixel_pitch_mm=0.0)
+
+
+def test_noise_beyond_the_range_of_an_image_is_refused():
+    with pytest.raises(UserError, match=r"--noise is 2\.0: give at most 1"):
+        Deblurring(method="wiener", sigma=1.0, noise=2.0)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +152,9 @@ def test_an_impossible_exposure_is_named(blurred):
         ((1, 1), Deblurring(), "too small to estimate its blur: give --sigma"),
         ((1, 4000), Deblurring(sigma=1.0), "4000 x 1 pixels are too few for a blur that reaches 4"),
         ((12, 12), Deblurring(sigma=3.0), "too few for a blur that reaches 12"),
+        # No kernel is made of what no memory could hold.
+        ((64, 64), Deblurring(sigma=1e12), "too few for a blur that reaches 4000000000000"),
+        ((64, 64), Deblurring(exposure=Exposure(1.2, 1e3, 600.0, 1e-12)), "too few for a blur"),
         ((3, 9), Deblurring(exposure=POINT), "too small to estimate its noise"),
         ((64, 64), Deblurring(sigma=3.5), "the network is for up to 3 pixels and 0.03"),
         ((64, 64), Deblurring(sigma=1.0, noise=0.1), "noise 0.1 .given.: the network is for up to"),

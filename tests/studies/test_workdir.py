@@ -46,9 +46,15 @@ def test_a_directory_from_before_a_key_counts_as_its_default(tmp_path):
         claim(tmp_path, changed, data="abc")
     claim(tmp_path, run, data="abc")
     assert json.loads(path.read_text())["unet"]["schedule"]["accumulate"] == 1
-    # A run of another kind stays another run.
-    with pytest.raises(UserError, match=r"other values of .*degradations\.max_noise.*unet\.depth"):
-        claim(tmp_path, WienerNetRun(), data="abc")
+
+
+def test_another_command_s_run_is_refused_whatever_changes_are_accepted(tmp_path):
+    claim(tmp_path, RestorerRun(), data="abc")
+    before = (tmp_path / "config.json").read_text()
+    for accept_changes in (False, True):
+        with pytest.raises(UserError, match="holds another command's run"):
+            claim(tmp_path, WienerNetRun(), accept_changes, data="abc")
+    assert (tmp_path / "config.json").read_text() == before
 
 
 def test_how_memory_is_saved_may_change_between_calls(tmp_path):
