@@ -23,9 +23,9 @@ def csv_set(file: str | Path) -> ImageSet:
     (train, val or test); others are ignored.
 
     Raises:
-        UserError: the file or an image cannot be read, a column is missing, a value is empty or
-            unknown, a line has more values than columns, or an image is listed twice; the line is
-            named.
+        UserError: the file or an image cannot be read, a column is missing or there twice, a value
+            is empty or unknown, a line has more values than columns, or an image is listed twice;
+            the line is named.
     """
     file = Path(file)
     records: dict[str, Record] = {}  # by where the file is, however that is spelt
@@ -38,6 +38,9 @@ def csv_set(file: str | Path) -> ImageSet:
                     f"{file}: no column {', '.join(sorted(missing))}; the first line must name"
                     f" {', '.join(COLUMNS)}, with commas between them"
                 )
+            twice = [name for name in COLUMNS if list(rows.fieldnames or ()).count(name) > 1]
+            if twice:
+                raise UserError(f"{file}: column {', '.join(twice)} twice; rename or remove one")
             for row in rows:
                 record = parse_row(row, f"{file}, line {rows.line_num}")
                 place = os.path.abspath(file.parent / record.path)

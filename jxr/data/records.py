@@ -105,7 +105,8 @@ def index_folder(root: str | Path) -> tuple[Record, ...]:
 def find_layout(root: Path) -> Path:
     """Returns the outermost folder that holds train and test."""
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder; give the folder of the unpacked archive")
+        what = "no folder" if root.exists() else "no such folder"
+        raise UserError(f"{root}: {what}; give the folder of the unpacked archive")
     for base in (root, root / "chest_xray", root / "chest_xray" / "chest_xray"):
         if (base / "train").is_dir() and (base / "test").is_dir():
             return base

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import math
+import os
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -171,7 +172,7 @@ def load_restorer(path: str | Path | None = None) -> Restorer:
     (1, 40, 40, 1)
     """
     name = path if path is not None else str(files("jxr.models") / SHIPPED)
-    file = Path(name).expanduser()
+    file = Path(os.path.expanduser(name))
     if not file.is_file():
         raise UserError(f"no weights file {file}: {REMEDY}")
     tensors = read_safetensors(file, REMEDY)

@@ -1,6 +1,7 @@
 """Reads, fetches, checks and replaces the published ImageNet weights of VGG-16, of any kind."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import h5py
@@ -72,7 +73,7 @@ def load_vgg16(path: str | Path | None = None) -> VGG16Weights:
     Raises:
         UserError: see `fetch` and `load_vgg16_weights`.
     """
-    return load_vgg16_weights(fetch() if path is None else Path(path).expanduser())
+    return load_vgg16_weights(fetch() if path is None else Path(os.path.expanduser(path)))
 
 
 def load_vgg16_weights(path: Path) -> VGG16Weights:

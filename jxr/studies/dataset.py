@@ -1,6 +1,7 @@
 """The images of a run: any source opened, brought to one size, split by patient."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def open_images(config: DataConfig) -> ImageSet:
             "no images: give --config.data.path=PATH (an image folder with train/ and test/, a CSV"
             " file, pneumoniamnist.npz, a prepared data set) or --config.data.source=phantoms"
         )
-    path = Path(config.path).expanduser()
+    path = Path(os.path.expanduser(config.path))
     if path.suffix.lower() == ".csv":
         return csv_set(path)
     if path.suffix.lower() == ".npz":

@@ -59,7 +59,7 @@ def load_backbone(config: WeightsConfig) -> Backbone:
         params = random_weights(jax.random.key(config.seed))
         return Backbone(graphdef(), params, fingerprint(params), "caffe")
     with first_process_first():
-        path = Path(config.path).expanduser() if config.path else fetch()
+        path = Path(os.path.expanduser(config.path)) if config.path else fetch()
     weights = load_vgg16_weights(path)
     return Backbone(graphdef(), weights.params, weights.fingerprint, weights.convention)
 

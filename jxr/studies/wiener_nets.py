@@ -24,7 +24,7 @@ from jxr.studies.dataset import load_dataset
 from jxr.studies.measured_spectra import signal_spectrum
 from jxr.studies.restorers import Images, check_reflect, host_float64, in_batches, kernel_of
 from jxr.studies.workdir import claimed, read_run
-from jxr.training.checkpoints import load_params
+from jxr.training.checkpoints import latest_step, load_params
 from jxr.training.launch import PLAIN, Launch
 from jxr.training.loop import fit
 from jxr.training.processes import this_part
@@ -77,6 +77,8 @@ def train_wiener_net(
 def export_wiener_net(workdir: Path, output: Path) -> None:
     """Writes the newest parameters of the run in `workdir` as a weights file.
 
+    Its metadata say of which step they are: the run may not be finished.
+
     Raises:
         UserError: there is no run of a restorer for all blurs, or no checkpoint.
     """
@@ -88,8 +90,9 @@ def export_wiener_net(workdir: Path, output: Path) -> None:
     data = values.pop("fingerprints")["data"]
     run = from_config_dict(WienerNetRun, completed(WienerNetRun, values))
     _, template = abstract(build_wiener_net(run.net))
-    origin = provenance(run, data=data)
-    metadata = {key: json.dumps(origin[key]) for key in ("config", "fingerprints", "versions")}
+    origin = provenance(run, data=data) | {"step": latest_step(workdir / "checkpoints")}
+    kept = ("config", "fingerprints", "versions", "step")
+    metadata = {key: json.dumps(origin[key]) for key in kept}
     save_restorer(load_params(workdir / "checkpoints", template), output, metadata)
 
 

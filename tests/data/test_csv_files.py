@@ -68,6 +68,7 @@ def test_the_fingerprint_follows_what_is_said_of_the_images(table):
         (HEADER + "b.png,x,p,train\nb.png,x,p,test\n", "line 3: b.png is listed twice"),
         (HEADER + "sub/../b.png,x,p,train\nb.png,x,p,test\n", "line 3: b.png is listed twice"),
         (HEADER + "b.png,x,Smith, Ann,train\n", "line 2: more values than columns; quote"),
+        (HEADER.replace("\n", ",split\n"), "column split twice; rename or remove one"),
         (HEADER.replace(",", ";"), "no column .* with commas between them"),
         (HEADER + "nowhere.png,x,p,train\n", "nowhere.png: No such file"),
     ],

@@ -84,8 +84,12 @@ def test_what_cannot_be_opened_is_refused(tmp_path, tiny_images):
         load_dataset(DataConfig(), tmp_path)
     with pytest.raises(UserError, match=r"x\.zip: an archive; unpack it, or prepare it"):
         load(tmp_path / "x.zip", tmp_path)
-    with pytest.raises(UserError, match="no such folder"):
-        load(tmp_path / "nowhere", tmp_path)
+    for nowhere in (tmp_path / "nowhere", "~nobody-here/chests"):
+        with pytest.raises(UserError, match="no such folder"):
+            load(nowhere, tmp_path)
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UserError, match=r"notes\.txt: no folder; give"):
+        load(tmp_path / "notes.txt", tmp_path)
     table = write_csv(tmp_path / "own")
     kept = [line for line in table.read_text().splitlines() if not line.endswith("test")]
     table.write_text("\n".join(kept))

@@ -7,6 +7,7 @@ import re
 import jax
 import numpy as np
 import pytest
+from safetensors import safe_open
 from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
 
@@ -27,7 +28,7 @@ from jxr.studies.wiener_nets import (
     restored_by_net,
     train_wiener_net,
 )
-from jxr.training.checkpoints import load_params
+from jxr.training.checkpoints import latest_step, load_params
 from jxr.training.wiener_net_task import build_wiener_net
 from ml_collections_configs import restorer_study as configs
 from ml_collections_configs.wiener_net import RUNS
@@ -90,6 +91,8 @@ def test_the_exported_network_restores(trained, tiny_images):
     saved = load_params(trained / "kermany" / "checkpoints", template)
     jax.tree.map(np.testing.assert_array_equal, restorer.params, saved)
     assert np.asarray(saved["last"]["kernel"]).any()  # it has learnt something
+    with safe_open(trained / "net.safetensors", framework="numpy") as file:
+        assert file.metadata()["step"] == str(latest_step(trained / "kermany" / "checkpoints"))
     dataset = load_dataset(
         DataConfig(path=str(tiny_images), size=32, validation_fraction=0.2), trained / "cache"
     )
