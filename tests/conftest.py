@@ -5,16 +5,23 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-import jaxtyping
 import pytest
+
+# One thread for each process's linear algebra: pytest-xdist has a process a core, and threads that
+# wait for each other on a busy core made solves of 512 unknowns twenty times as slow.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import jaxtyping  # only now, for it imports NumPy
 
 # The same small programs are compiled again and again, in this process and in those it starts.
 _compiled = tempfile.TemporaryDirectory(prefix="jxr-compiled-")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _compiled.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-# Tests compile more than they compute. The older of XLA's two ways to generate code for fusions
-# takes half the time; later jaxlibs do not have it, and an unknown flag is fatal.
-_quick = "--xla_backend_optimization_level=0"
+# Tests compile more than they compute, and one thread a process does not wait for others here
+# either. The older of XLA's two ways to generate code for fusions takes half the time; later
+# jaxlibs do not have it, and an unknown flag is fatal.
+_quick = "--xla_backend_optimization_level=0 --xla_cpu_multi_thread_eigen=false"
 if version("jaxlib").startswith("0.10."):
     _quick += " --xla_cpu_use_fusion_emitters=false"
 os.environ.setdefault("XLA_FLAGS", _quick)
