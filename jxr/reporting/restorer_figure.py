@@ -137,6 +137,29 @@ def limit_table(rows: Sequence[Row]) -> Table:
     )
 
 
+def regions_table(rows: Sequence[Row]) -> Table:
+    """The restorer beside the linear limit in parts of the images.
+
+    Args:
+        rows: `regions` of results.json.
+    """
+    return Table(
+        columns=("Blur", "Part", "Linear limit", "Network", f"Limit {TIMES}", "Mirrored, network"),
+        rows=[
+            (
+                blur(row),
+                row["region"],
+                number(row["limit_mse"], ".3e"),
+                number(row["mse_wiener_net"], ".3e"),
+                number(row["limit_mse"] / row["mse_wiener_net"], ".2f"),
+                number(row["mse_mirrored"], ".3e"),
+            )
+            for row in rows
+        ],
+        words=("Blur", "Part"),
+    )
+
+
 def large_table(rows: Sequence[Row]) -> Table:
     """The restorer on large images: the columns of `large` of results.json that matter."""
     return Table(
@@ -193,7 +216,7 @@ def write_restorer(results: Mapping[str, Any], folder: Path) -> None:
         spectrum_figure(results["spectra"]).savefig(folder / "figures" / "spectrum.png", dpi=150)
         told_figure(results["told"]).savefig(folder / "figures" / "told.png", dpi=150)
     tables = [limit_table(results["restoration"]), restoration_table(results["restoration"])]
-    tables.append(uncertainty_table(results["uncertainty"]))
+    tables += [regions_table(results["regions"]), uncertainty_table(results["uncertainty"])]
     if results["large"]:
         tables.append(large_table(results["large"]))
     (folder / "tables.md").write_text("\n".join(map(to_markdown, tables)))

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Float64, Int
 
 from jxr.config import BlurConfig
 from jxr.optics import blur_separable
-from jxr.restoration.spectra import mean_power_spectrum
+from jxr.restoration.spectra import mean_power_spectrum, transfer_function
 from jxr.studies.dataset import Dataset
 from jxr.studies.restorers import (
     Images,
@@ -104,6 +104,29 @@ def filter_error(measured: Moments, transfer: Spectrum, gain: Spectrum) -> float
     bias = gain * transfer - 1
     squares = bias**2 * measured.signal + gain**2 * measured.noise
     return float(np.mean(squares + 2 * bias * gain * measured.cross))
+
+
+def limit_filter(
+    dataset: Dataset, rows: Int[np.ndarray, " n"], blur: BlurConfig, seed: int
+) -> tuple[Moments, Spectrum, Spectrum]:
+    """Returns the Wiener filter with the spectra of these very images: the linear limit.
+
+    Returns:
+        What was measured, the eigenvalues of the blur, and what the filter multiplies each cosine
+        coefficient by; `filter_error` takes the three.
+    """
+    profile = kernel_of(blur, "device")
+    with host_float64():
+        d = np.asarray(transfer_function(jnp.asarray(profile), *dataset.images.shape[1:3]))
+    measured = moments(dataset, rows, blur, seed=seed, rounding="device", transfer=d)
+    return measured, d, d * measured.signal / (d**2 * measured.signal + measured.noise)
+
+
+def limit_error(
+    dataset: Dataset, rows: Int[np.ndarray, " n"], blur: BlurConfig, seed: int
+) -> float:
+    """Returns the mean squared error of `limit_filter`."""
+    return filter_error(*limit_filter(dataset, rows, blur, seed))
 
 
 def best_flat(

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from jaxtyping import Int
@@ -16,19 +15,17 @@ from jaxtyping import Int
 from jxr.config import BlurConfig, RestorerStudyConfig
 from jxr.evaluation import calibrate, coverage, error_map, mse
 from jxr.models import Restorer, load_restorer
-from jxr.restoration.spectra import transfer_function
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.error_bounds import every_other_patient
-from jxr.studies.measured_spectra import filter_error, moments
+from jxr.studies.measured_spectra import limit_error
 from jxr.studies.restoration_table import setting_name, settings
 from jxr.studies.restorer_large import large_images, large_rows
+from jxr.studies.restorer_regions import region_rows
 from jxr.studies.restorer_spectrum import spectrum_row
 from jxr.studies.restorers import (
     Images,
     check_blur,
     degraded_pairs,
-    host_float64,
-    kernel_of,
     restoration_row,
     setting_of,
     spread,
@@ -71,13 +68,18 @@ def restorer_study(config: RestorerStudyConfig, workdir: Path, cache: Path) -> d
     stages = Stages(workdir / "stages")
     rows = dataset.part(config.part)
     some = spread(rows, config.subset)
-    restoration, told, spectra, grid = [], [], [], []
+    restoration, regions, told, spectra, grid = [], [], [], [], []
     for blur in blurs:
 
         def table(blur: BlurConfig = blur) -> list[dict[str, Any]]:
             return table_rows(restorer, dataset, rows, blur, config.seed)
 
         restoration += stages.run(f"table/{setting_name(blur)}", table)
+        if blur.noise or blur.input_precision == "8bit":
+            regions += stages.run(
+                f"regions/{setting_name(blur)}",
+                partial(region_rows, restorer, dataset, rows, blur, config.seed),
+            )
     for blur in blurs:
         if blur.convention == "standard" and (blur.noise or blur.input_precision == "8bit"):
             told += stages.run(
@@ -114,6 +116,7 @@ def restorer_study(config: RestorerStudyConfig, workdir: Path, cache: Path) -> d
     results = {
         "provenance": study_provenance(config, stages, notes, **fingerprints),
         "restoration": restoration,
+        "regions": regions,
         "told": told,
         "spectra": spectra,
         "grid": grid,
@@ -149,18 +152,6 @@ def table_rows(
         "%s: MSE %.4g, linear limit %.4g", setting_name(blur), table[-1]["mse"], limit["limit_mse"]
     )
     return [row | limit for row in table]
-
-
-def limit_error(
-    dataset: Dataset, rows: Int[np.ndarray, " n"], blur: BlurConfig, seed: int
-) -> float:
-    """Returns the mean squared error of the Wiener filter with the spectra of these very images."""
-    profile = kernel_of(blur, "device")
-    with host_float64():
-        d = np.asarray(transfer_function(jnp.asarray(profile), *dataset.images.shape[1:3]))
-    measured = moments(dataset, rows, blur, seed=seed, rounding="device", transfer=d)
-    gain = d * measured.signal / (d**2 * measured.signal + measured.noise)
-    return filter_error(measured, d, gain)
 
 
 def told_rows(

@@ -17,9 +17,10 @@ from jxr.models import abstract, load_restorer
 from jxr.reporting.restorer_figure import write_restorer
 from jxr.studies import restorer_study as module
 from jxr.studies.dataset import load_dataset
+from jxr.studies.measured_spectra import limit_error
 from jxr.studies.restorer_large import large_images
 from jxr.studies.restorer_spectrum import RINGS, ring_means
-from jxr.studies.restorer_study import GRID_INPUTS, TOLD, limit_error, restorer_study
+from jxr.studies.restorer_study import GRID_INPUTS, TOLD, restorer_study
 from jxr.studies.restorers import degraded_images, degraded_pairs
 from jxr.studies.runs import evaluate
 from jxr.studies.wiener_nets import (
@@ -159,6 +160,34 @@ def test_the_limit_is_that_of_a_wiener_filter_with_the_spectra_themselves(finish
     assert limit_error(dataset, dataset.test, blur, 0) == pytest.approx(expected, rel=1e-3)
 
 
+def test_errors_in_parts_of_the_images(finished):
+    """The whole image as in the table, parts by their pixels, what is mirrored by itself."""
+    config, folder, results = finished
+    assert len(results["regions"]) == 3 * 2
+    table = {(r["noise"], r["input_precision"]): r for r in results["restoration"][2::3]}
+    for row in results["regions"][::3]:
+        whole = table[row["noise"], row["input_precision"]]
+        assert row["region"] == "whole image"
+        assert row["mse_wiener_net"] == pytest.approx(whole["mse"], rel=1e-12)
+        assert row["limit_mse"] == pytest.approx(whole["limit_mse"], rel=1e-6)
+    dataset = load_dataset(config.data, folder / "cache")
+    restorer = load_restorer(config.restorer.path)
+    blur = BlurConfig(sigma=1.0, noise=config.noise)
+    rows = dataset.test
+    originals = np.asarray(dataset.images[rows])
+    blurred = degraded_images(originals, rows, blur, config.seed)
+    restored = restored_by_net(restorer, blurred, blur)
+    turned = np.flip(restored_by_net(restorer, np.flip(blurred, 2).copy(), blur), 2)
+    found = [row for row in results["regions"] if row["noise"]]
+    for row, (bottom, right, top, left) in zip(
+        found, [(32, 32, 0, 0), (27, 27, 5, 5), (19, 5, 0, 0)], strict=True
+    ):
+        for name, images in (("mse_wiener_net", restored), ("mse_mirrored", turned)):
+            error = (images.astype(float) - originals)[:, top:bottom, left:right]
+            assert row[name] == pytest.approx(np.square(error).mean(), rel=1e-9)
+    assert found[1]["mse_mirrored"] != found[1]["mse_wiener_net"]
+
+
 def test_finished_stages_are_not_done_again(finished, monkeypatch):
     config, folder, results = finished
 
@@ -168,6 +197,7 @@ def test_finished_stages_are_not_done_again(finished, monkeypatch):
     monkeypatch.setattr(module, "GRID_SIGMAS", SOME_SIGMAS)
     for name in (
         "table_rows",
+        "region_rows",
         "told_rows",
         "grid_row",
         "spectrum_row",
@@ -222,6 +252,8 @@ def test_charts_and_tables_are_written(finished, tmp_path):
     assert len(re.findall(r"^\| .*Wiener network", text, re.MULTILINE)) == 3 + 4
     for row in results["restoration"][2::3]:
         assert f"{row['limit_mse'] / row['mse']:.2f}" in text
+    for row in results["regions"]:
+        assert f"| {row['region']} | {row['limit_mse']:.3e} | {row['mse_wiener_net']:.3e}" in text
     for name in ("grid.png", "told.png", "spectrum.png"):
         assert (tmp_path / "figures" / name).stat().st_size > 10_000
 
