@@ -326,6 +326,20 @@ def test_evaluate_scores_finished_single_runs_only(trained, tmp_path):
         evaluate(tmp_path / "study", cache, "test")
 
 
+def test_evaluate_finds_images_that_have_moved(tiny_images, tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    shutil.copytree(tiny_images, old)
+    train_by_flags(tmp_path, f"--config.data.path={old}", *TINY)
+    folders = tmp_path / "run", tmp_path / "cache"
+    before = evaluate(*folders, "validation")
+    old.rename(new)
+    with pytest.raises(UserError, match=r"old: no such folder; .*by --data_path"):
+        evaluate(*folders, "validation")
+    moved = evaluate(*folders, "validation", data_path=str(new))
+    assert moved["restoration"] == before["restoration"]
+    assert evaluate(*folders, "validation") == moved  # noted in the run
+
+
 def test_truncated_image_is_named_and_earlier_results_stay(tiny_images, tmp_path):
     images = tmp_path / "images"
     shutil.copytree(tiny_images, images)
