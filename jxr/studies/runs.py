@@ -164,7 +164,13 @@ def evaluate_classifier(
         )
         curves.append(roc_row(chosen.labels, log_odds, seed=run.seed, **identity))
     origin = provenance(run, data=dataset.fingerprint, weights=backbone.fingerprint)
-    return {"provenance": origin, "part": part, "classification": classification, "roc": curves}
+    return {
+        "provenance": origin | {"notes": list(dataset.notes)},
+        "images": dataset.counts(),
+        "part": part,
+        "classification": classification,
+        "roc": curves,
+    }
 
 
 def evaluate_restorer(run: RestorerRun, workdir: Path, cache: Path, part: str) -> dict[str, Any]:
@@ -184,7 +190,12 @@ def evaluate_restorer(run: RestorerRun, workdir: Path, cache: Path, part: str) -
         restored = in_batches(restorer, blurred)
         table.append(restoration_row(name, recipe, run.blur, originals, restored))
     origin = provenance(run, data=dataset.fingerprint)
-    return {"provenance": origin, "part": part, "restoration": table}
+    return {
+        "provenance": origin | {"notes": list(dataset.notes)},
+        "images": dataset.counts(),
+        "part": part,
+        "restoration": table,
+    }
 
 
 def run_features(
