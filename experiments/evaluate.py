@@ -1,6 +1,6 @@
 """Scores what train_classifier or train_restorer left in a run directory.
 
-python -m experiments.evaluate --workdir=DIR [--part=test]
+python -m experiments.evaluate --workdir=DIR [--part=test] [--data_path=PATH]
 """
 
 from absl import flags
@@ -8,6 +8,9 @@ from absl import flags
 from experiments import cli
 
 PART = cli.part_flag()
+DATA_PATH = flags.DEFINE_string(
+    "data_path", None, "Where the run's images lie, if they have moved."
+)
 flags.adopt_module_key_flags(cli)
 
 
@@ -17,7 +20,7 @@ def main() -> None:
     from jxr.studies.runs import evaluate
 
     workdir, cache = cli.folders()
-    results = evaluate(workdir, cache, PART.value)
+    results = evaluate(workdir, cache, PART.value, data_path=DATA_PATH.value)
     if "classification" in results:
         table = classification_table(results["classification"])
     else:

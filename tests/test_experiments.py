@@ -111,6 +111,13 @@ def test_every_classifier_config_trains_and_evaluates(name, trained):
     task, train_on = name.split("-")
     for row in results["classification"]:
         assert (row["task"], row["train_on"]) == (task, train_on)
+    assert sum(part["images"] for part in results["images"].values()) == 3 * 18
+    assert results["images"]["test"] == {
+        "images": 18,
+        "patients": 18,
+        "classes": {"bacteria": 6, "normal": 6, "virus": 6},
+    }
+    assert "not the published image set" in results["provenance"]["notes"][0]
     assert json.loads((folder / "validation.json").read_text()) == results
 
 
@@ -126,6 +133,7 @@ def test_every_restorer_config_trains_and_evaluates(name, trained):
     results = evaluate(*trained(name), "test")
     assert [row["method"] for row in results["restoration"]] == ["none", "wiener", "unet"]
     assert all(row["n"] == 18 for row in results["restoration"])
+    assert results["images"]["test"]["images"] == 18
 
 
 def test_reproduce_by_its_command_writes_results_and_page(tiny_images, tmp_path, caplog):
@@ -150,6 +158,7 @@ def test_reproduce_by_its_command_writes_results_and_page(tiny_images, tmp_path,
     assert finished.returncode == 0, finished.stderr
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["provenance"]["config"]["head"]["hidden"] == [8]
+    assert results["images"]["test"]["classes"] == {"bacteria": 6, "normal": 6, "virus": 6}
     page = (tmp_path / "run" / "report" / "index.html").read_text()
     assert "0.8750" in page  # the report's own number stands beside ours
     assert "not the published image set" in finished.stderr
@@ -324,6 +333,20 @@ def test_evaluate_scores_finished_single_runs_only(trained, tmp_path):
     claim(tmp_path / "study", AdaptationConfig())
     with pytest.raises(UserError, match="no single run: a study's scores are"):
         evaluate(tmp_path / "study", cache, "test")
+
+
+def test_evaluate_finds_images_that_have_moved(tiny_images, tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    shutil.copytree(tiny_images, old)
+    train_by_flags(tmp_path, f"--config.data.path={old}", *TINY)
+    folders = tmp_path / "run", tmp_path / "cache"
+    before = evaluate(*folders, "validation")
+    old.rename(new)
+    with pytest.raises(UserError, match=r"old: no such folder; .*by --data_path"):
+        evaluate(*folders, "validation")
+    moved = evaluate(*folders, "validation", data_path=str(new))
+    assert moved["restoration"] == before["restoration"]
+    assert evaluate(*folders, "validation") == moved  # noted in the run
 
 
 def test_truncated_image_is_named_and_earlier_results_stay(tiny_images, tmp_path):

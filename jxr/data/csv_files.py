@@ -47,7 +47,9 @@ def csv_set(file: str | Path) -> ImageSet:
                 if place in records:
                     raise UserError(f"{file}, line {rows.line_num}: {record.path} is listed twice")
                 records[place] = record
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:  # Excel's plain CSV is in the system's own encoding
+        raise UserError(f"{file}: not in UTF-8; save it as CSV UTF-8") from error
+    except (OSError, csv.Error) as error:
         raise UserError(f"{file}: cannot be read as a CSV file ({error})") from error
     listed = tuple(sorted(records.values()))
     unknown = any(record.patient == record.path for record in listed)

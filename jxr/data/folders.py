@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jxr.data.image_set import ImageSet, file_set
+from jxr.data.radiographs import is_radiograph
 from jxr.data.records import (
     CLASS_FOLDERS,
     FILE_NAMES,
@@ -77,7 +78,7 @@ def own_classes(root: Path, base: Path, splits: Sequence[Path]) -> tuple[Record,
                         f"{file}: a folder inside a class; put its images into {folder}, or list"
                         " them in a CSV file"
                     )
-                if file.suffix.lower() in IMAGE_SUFFIXES:
+                if is_radiograph(file):  # DICOM files often have no suffix
                     path = file.relative_to(root).as_posix()
                     # As the fingerprint, the draw of validation patients must not depend on
                     # whether the path was given with or without a folder around.

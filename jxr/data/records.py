@@ -106,7 +106,7 @@ def find_layout(root: Path) -> Path:
     """Returns the outermost folder that holds train and test."""
     if not root.is_dir():
         what = "no folder" if root.exists() else "no such folder"
-        raise UserError(f"{root}: {what}; give the folder of the unpacked archive")
+        raise UserError(f"{root}: {what}; give the one that holds train and test")
     for base in (root, root / "chest_xray", root / "chest_xray" / "chest_xray"):
         if (base / "train").is_dir() and (base / "test").is_dir():
             return base

@@ -54,7 +54,8 @@ def binary_task(name: str, records: tuple[Record, ...]) -> BinaryTask:
     named = {label for side in sides for label in side} - {REST}
     if unknown := sorted(named - classes):
         raise UserError(
-            f"task '{name}': no class {', '.join(unknown)} among {', '.join(sorted(classes))}"
+            f"task '{name}': no class {', '.join(unknown)} among {', '.join(sorted(classes))}; ask"
+            f" for {' or '.join(default_tasks(records))}, or others of these"
         )
     check_names(named)
     rest = sorted(classes - named)

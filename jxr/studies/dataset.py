@@ -2,8 +2,10 @@
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import logging
@@ -53,6 +55,19 @@ class Dataset:
     def patients(self, rows: Int[np.ndarray, " rows"]) -> np.ndarray:
         """Returns whose each of these images is."""
         return np.array([self.records[row].patient for row in rows])
+
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """Returns how many images, patients and images of each class a part has, for results."""
+        counts = {}
+        for name in ("train", "validation", "test"):
+            rows = self.part(name)
+            labels = Counter(self.records[row].label for row in rows)
+            counts[name] = {
+                "images": len(rows),
+                "patients": len(set(self.patients(rows).tolist())),
+                "classes": dict(sorted(labels.items())),
+            }
+        return counts
 
 
 def log_progress(done: int, total: int) -> None:

@@ -91,6 +91,7 @@ def reproduce(
     stages.run("examples", partial(examples_stage, config, dataset, workdir))
     results = {
         "provenance": study_provenance(config, stages, dataset.notes, **fingerprints),
+        "images": dataset.counts(),
         **tables,
         "restoration": restoration,
         "sweep": sweep,

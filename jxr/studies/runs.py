@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jxr.config import ClassifierRun, RestorerRun
+from jxr.config import ClassifierRun, DataConfig, RestorerRun
 from jxr.config_dict import completed, from_config_dict
 from jxr.errors import UserError
 from jxr.provenance import provenance
@@ -85,10 +85,13 @@ def train_restorer(
         train_unet(run, dataset, workdir, f"unet sigma {run.blur.sigma:g}", launch)
 
 
-def evaluate(workdir: Path, cache: Path, part: str) -> dict[str, Any]:
+def evaluate(
+    workdir: Path, cache: Path, part: str, *, data_path: str | None = None
+) -> dict[str, Any]:
     """Scores the finished run in `workdir` on the validation or the test images.
 
-    Test images are for a recipe that is finished; choices are made on validation images.
+    Test images are for a recipe that is finished; choices are made on validation images. Where the
+    images lie now, if not where they were, is `data_path`; that is noted in the run.
 
     Returns:
         Rows as in results.json, which is written to `workdir/PART.json`.
@@ -99,6 +102,8 @@ def evaluate(workdir: Path, cache: Path, part: str) -> dict[str, Any]:
     """
     values = read_run(workdir)
     values.pop("fingerprints")
+    if data_path is not None and "data" in values:
+        values["data"]["path"] = data_path
     if "net" in values:
         raise UserError(
             f"{workdir} holds a restorer for all blurs: export it by experiments.export_restorer"
@@ -116,11 +121,19 @@ def evaluate(workdir: Path, cache: Path, part: str) -> dict[str, Any]:
     return results
 
 
+def run_images(data: DataConfig, cache: Path) -> Dataset:
+    """Returns the images of a run that is there already; an error says what if they have moved."""
+    try:
+        return load_dataset(data, cache)
+    except UserError as error:
+        raise UserError(f"{error}; or, if they have moved, say where to by --data_path") from error
+
+
 def evaluate_classifier(
     run: ClassifierRun, workdir: Path, cache: Path, part: str
 ) -> dict[str, Any]:
     """Scores one head on original and on blurred images."""
-    dataset = load_dataset(run.data, cache)
+    dataset = run_images(run.data, cache)
     backbone = load_backbone(run.weights)
     claim(workdir, run, data=dataset.fingerprint, weights=backbone.fingerprint)
     task = binary_task(run.task, dataset.records)
@@ -151,12 +164,18 @@ def evaluate_classifier(
         )
         curves.append(roc_row(chosen.labels, log_odds, seed=run.seed, **identity))
     origin = provenance(run, data=dataset.fingerprint, weights=backbone.fingerprint)
-    return {"provenance": origin, "part": part, "classification": classification, "roc": curves}
+    return {
+        "provenance": origin | {"notes": list(dataset.notes)},
+        "images": dataset.counts(),
+        "part": part,
+        "classification": classification,
+        "roc": curves,
+    }
 
 
 def evaluate_restorer(run: RestorerRun, workdir: Path, cache: Path, part: str) -> dict[str, Any]:
     """Scores one U-Net beside the Wiener filter and the blurred images themselves."""
-    dataset = load_dataset(run.data, cache)
+    dataset = run_images(run.data, cache)
     claim(workdir, run, data=dataset.fingerprint)
     check_finished(workdir, run.unet.schedule.steps(len(dataset.train)), "train_restorer")
     rows = dataset.part(part)
@@ -171,7 +190,12 @@ def evaluate_restorer(run: RestorerRun, workdir: Path, cache: Path, part: str) -
         restored = in_batches(restorer, blurred)
         table.append(restoration_row(name, recipe, run.blur, originals, restored))
     origin = provenance(run, data=dataset.fingerprint)
-    return {"provenance": origin, "part": part, "restoration": table}
+    return {
+        "provenance": origin | {"notes": list(dataset.notes)},
+        "images": dataset.counts(),
+        "part": part,
+        "restoration": table,
+    }
 
 
 def run_features(

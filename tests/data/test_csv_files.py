@@ -80,8 +80,9 @@ def test_mistakes_are_named_with_their_line(table, text, message):
 
 def test_a_file_that_is_no_text_is_refused(table):
     file = table()
-    file.write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(UserError, match="cannot be read as a CSV file"):
-        csv_set(file)
+    for content in (b"\xff\xfe\x00\x81", "path,label,patient,split,Größe\n".encode("latin-1")):
+        file.write_bytes(content)
+        with pytest.raises(UserError, match="not in UTF-8; save it as CSV UTF-8"):
+            csv_set(file)
     with pytest.raises(UserError, match="cannot be read as a CSV file"):
         csv_set(file.with_name("nothing.csv"))

@@ -78,6 +78,15 @@ def test_junk_is_ignored(build):
     assert folder_set(root).records == clean.records
 
 
+def test_dicom_files_without_a_suffix_are_images(build):
+    root = build(OWN)
+    for name in ("IM0001", "1.2.840.10008"):
+        (root / "train" / "covid" / name).write_bytes(bytes(128) + b"DICM")
+    (root / "train" / "covid" / "LICENSE").write_text("no image")
+    found = {record.path for record in folder_set(root).records}
+    assert found == {*OWN, "train/covid/IM0001", "train/covid/1.2.840.10008"}
+
+
 def test_a_deeper_folder_is_refused(build):
     root = build((*OWN, "train/covid/patient7/x.png"))
     with pytest.raises(UserError, match="patient7: a folder inside a class"):

@@ -75,7 +75,7 @@ def test_sides_may_join_classes_and_leave_others_out():
     [
         ("a", "give NEGATIVE_vs_POSITIVE"),
         ("a_vs_b_vs_c", "give NEGATIVE_vs_POSITIVE"),
-        ("a_vs_x", "no class x among a, b, c"),
+        ("a_vs_x", "x among a, b, c; ask for rest_vs_a or rest_vs_b or rest_vs_c, or others"),
         ("a_vs_a", "both sides need classes of their own"),
         ("a_vs_rest+b", "both sides need classes of their own"),
         ("rest_vs_a+b+c", "both sides need classes of their own"),
