@@ -138,7 +138,7 @@ def _restore(
         quantisation=quantisation,
         width_error=width_error,
     )
-    conditions = jnp.broadcast_to(bank.conditions, (len(images), bank.conditions.size))
+    conditions = jnp.broadcast_to(bank.conditions, (images.shape[0], bank.conditions.size))
     correction = apply(
         graphdef, params, bank.inputs.astype(jnp.float32), conditions.astype(jnp.float32)
     )

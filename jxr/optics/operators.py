@@ -148,9 +148,8 @@ def as_operator(
         )
 
     def adjoint(images):
-        (transposed,) = jax.linear_transpose(
-            forward, jax.ShapeDtypeStruct(images.shape, images.dtype)
-        )(images)
+        # By the images themselves, whose type says in `jax.shard_map` how they vary over devices.
+        (transposed,) = jax.linear_transpose(forward, images)(images)
         return transposed
 
     return LinearOperator(forward, adjoint)

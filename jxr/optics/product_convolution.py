@@ -104,14 +104,16 @@ def _forward(layout: Layout, tables: Tables, images):
             weight, transfer = term
             return spectrum + transfer * jnp.fft.rfft2(weight * part, layout.size), None
 
-        zeros = jnp.zeros((len(planes), *transfers.shape[1:]), transfers.dtype)
+        shape = (len(planes), *transfers.shape[1:])
+        zeros = jnp.zeros_like(planes, transfers.dtype, shape=shape)
         spectrum, _ = lax.scan(add_term, zeros, (weights, transfers))
         spread = jnp.fft.irfft2(spectrum, layout.size)
         spread = spread[:, : rows.length + 2 * rows.radius, : columns.length + 2 * columns.radius]
         return add_at(full, spread, start), None
 
     margins = (2 * rows.radius, 2 * columns.radius)
-    full = jnp.zeros((len(planes), *np.add(planes.shape[1:], margins)), images.dtype)
+    # Like the images: in `jax.shard_map` a scan's carry has to vary over devices from the start.
+    full = jnp.zeros_like(planes, shape=(len(planes), *np.add(planes.shape[1:], margins)))
     full = _over_cells(convolve_cell, full, tables)
     inside = full[:, margins[0] :, margins[1] :][:, : rows.pixels, : columns.pixels]
     return from_planes(inside, images.shape)
@@ -137,13 +139,13 @@ def _adjoint(layout: Layout, tables: Tables, images):
             back = jnp.fft.irfft2(transfer.conj() * spectrum, layout.size)
             return total + weight * back[:, : rows.length, : columns.length], None
 
-        zeros = jnp.zeros((len(planes), rows.length, columns.length), images.dtype)
+        zeros = jnp.zeros_like(planes, shape=(len(planes), rows.length, columns.length))
         total, _ = lax.scan(add_term, zeros, (weights, transfers))
         return add_at(padded, total, start), None
 
     points = [axis.pixels + 2 * axis.radius for axis in (rows, columns)]
     shape = (len(planes), points[0] + rows.length, points[1] + columns.length)
-    padded = _over_cells(correlate_cell, jnp.zeros(shape, images.dtype), tables)
+    padded = _over_cells(correlate_cell, jnp.zeros_like(planes, shape=shape), tables)
     padded = from_planes(
         padded[:, : points[0], : points[1]], (*images.shape[:-3], *points, images.shape[-1])
     )

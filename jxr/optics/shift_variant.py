@@ -72,12 +72,14 @@ def dense_blur(
             term = line * lax.dynamic_index_in_dim(psfs, k, keepdims=False)
             return add_at(strip, term, (0, 0, k)), None
 
-        strip = jnp.zeros((len(planes), psf_height, full.shape[2]), images.dtype)
+        strip = jnp.zeros_like(planes, shape=(len(planes), psf_height, full.shape[2]))
         strip, _ = lax.scan(spread_column, strip, jnp.arange(psf_width))
         return add_at(full, strip, (0, p, 0)), None
 
     shape = (len(planes), len(rows) + psf_height - 1, len(columns) + psf_width - 1)
-    full, _ = lax.scan(spread_row, jnp.zeros(shape, images.dtype), jnp.arange(len(rows)))
+    # Like the images: in `jax.shard_map` a scan's carry has to vary over devices from the start.
+    zeros = jnp.zeros_like(planes, shape=shape)
+    full, _ = lax.scan(spread_row, zeros, jnp.arange(len(rows)))
     top, left = 2 * radii[0], 2 * radii[1]
     return from_planes(full[:, top : top + height, left : left + width], images.shape)
 

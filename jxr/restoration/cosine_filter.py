@@ -76,5 +76,7 @@ def join_parity(split: Array, axis: int) -> Array:
     size = split.shape[-1]
     even, odd = split[..., : (size + 1) // 2], split[..., (size + 1) // 2 :][..., ::-1]
     odd = jnp.pad(odd, [(0, 0)] * (odd.ndim - 1) + [(0, size % 2)])
-    joined = jnp.stack([even, odd], axis=-1).reshape(*split.shape[:-1], -1)[..., :size]
+    # Not -1 for the last size: an empty batch would not tell it.
+    pairs = jnp.stack([even, odd], axis=-1).reshape(*split.shape[:-1], 2 * even.shape[-1])
+    joined = pairs[..., :size]
     return jnp.moveaxis(joined, -1, axis)

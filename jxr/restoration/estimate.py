@@ -109,7 +109,8 @@ def estimate_blur_sigma(
         sampling: of the kernel, see `gaussian_profile`.
 
     Returns:
-        One sigma an image, in pixels and the convention 'standard'; 0 for one without any detail.
+        One sigma an image, in pixels and the convention 'standard', in the dtype of `blurred`; 0
+        for one without any detail.
 
     Raises:
         ValueError: if the images or `largest` are too small, or the images no float numbers.
@@ -145,7 +146,8 @@ def estimate_blur_sigma(
 
     def model(sigma):
         profile = cut_profile(gaussian_profile(sigma, radius=radius, sampling=sampling), sigma)
-        return ring_means(base * transfer_function(profile, height, width) ** 2)
+        transfer = transfer_function(profile.astype(base.dtype), height, width)
+        return ring_means(base * transfer**2)
 
     # One width at a time: all of them at once would hold eighty images.
     models = lax.map(model, sigmas)

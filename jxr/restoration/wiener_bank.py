@@ -140,7 +140,7 @@ def bank_filters(
     best = gain(1.0)
     differences = [gain(strength) - best for strength in STRENGTHS] + [1 - best]
     # Without blur and noise they vanish; the tiniest of floors keeps 0 / 0 away.
-    scales = [jnp.sqrt(jnp.mean(d**2 * seen)) + FLOAT32_NOISE for d in differences]
+    scales = [root(jnp.mean(d**2 * seen)) + FLOAT32_NOISE for d in differences]
     gains = jnp.stack([best, *(d / s for d, s in zip(differences, scales, strict=True))])
     error = jnp.sqrt(jnp.mean(signal * unexplained / seen))
     conditions = [
@@ -167,7 +167,16 @@ def kernel_width(kernel: Kernel) -> Float[Array, ""]:
         others = tuple({0, 1}.intersection(range(kernel.ndim)) - {axis})
         return jnp.sum(kernel.sum(others) * offsets**2)
 
-    return jnp.sqrt(sum(second_moment(axis) for axis in range(kernel.ndim)) / kernel.ndim)
+    return root(sum(second_moment(axis) for axis in range(kernel.ndim)) / kernel.ndim)
+
+
+def root(value: Array | float) -> Array:
+    """Returns the square root, of derivative 0 at 0, where the root's own is infinite.
+
+    What is under it, for no blur or no noise, does not change there to first order.
+    """
+    zero = value == 0
+    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, value)))
 
 
 def radial_log_power(

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -128,6 +129,16 @@ def test_batch_axes_and_kinds_of_kernels_make_no_difference():
     assert together.shape == images.shape
     alone = restorer(images[1, 2], psf, noise=0.01)
     np.testing.assert_allclose(together[1, 2], alone, atol=2e-5)
+
+
+def test_exported_for_batches_of_any_size():
+    restorer, profile = small_restorer(0.1), profile_of(1.0)
+    (batch,) = jax.export.symbolic_shape("batch")
+    like = jax.ShapeDtypeStruct((batch, 12, 14, 1), jnp.float32)
+    exported = jax.export.export(jax.jit(lambda images: restorer(images, profile, noise=0.01)))
+    images = random_images(8, (3, 12, 14, 1))
+    expected = restorer(images, profile, noise=0.01)
+    np.testing.assert_allclose(exported(like).call(images), expected, atol=2e-5)
 
 
 def test_float64_images_get_a_float64_linear_estimate():

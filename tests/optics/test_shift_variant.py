@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jxr.optics import blur, gaussian_profile, gaussian_psf
+from jxr.optics import as_operator, blur, gaussian_profile, gaussian_psf
 from jxr.optics.low_rank import (
     choose_rank,
     eigen_psfs,
@@ -397,3 +397,25 @@ def test_impossible_requests_are_refused():
     wide = tiled_operator(lambda y, x: gaussian_psf(1.0, radius=6), 5, 9, tile=4)
     with pytest.raises(ValueError, match="smaller radius"):
         wide.forward(jnp.ones((5, 9, 1)))
+
+
+@pytest.mark.parametrize("name", ["dense", "low rank", "tiled", "derived"])
+def test_images_may_be_spread_over_devices_by_shard_map(name):
+    images = jnp.asarray(np.random.default_rng(8).random((2, HEIGHT, WIDTH, 1), np.float32))
+    operators = {
+        "dense": lambda: as_operator(lambda x: dense_blur(x, gaussians), images),
+        "low rank": lambda: low_rank_operator(eigen_psfs(gaussians, HEIGHT, WIDTH, rank=2)),
+        "tiled": lambda: tiled_operator(gaussians, HEIGHT, WIDTH, tile=5),
+        "derived": lambda: as_operator(functools.partial(blur, psf=jnp.ones((3, 3)) / 9), images),
+    }
+    operator = operators[name]()
+
+    def there_and_back(images):
+        return operator.adjoint(operator.forward(images))
+
+    # One device is enough: what would fail is the check of types.
+    spec = jax.sharding.PartitionSpec("data")
+    mesh = jax.sharding.Mesh(jax.devices()[:1], "data")
+    spread = jax.shard_map(there_and_back, mesh=mesh, in_specs=spec, out_specs=spec)
+    expected = jax.jit(there_and_back)(images)
+    np.testing.assert_allclose(jax.jit(spread)(images), expected, atol=1e-6)

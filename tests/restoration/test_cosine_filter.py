@@ -64,3 +64,7 @@ def test_the_filter_is_its_own_transpose():
         _, pull = jax.vjp(lambda images: filter_cosines(images, jnp.asarray(gain)), jnp.asarray(x))
         back = np.asarray(pull(jnp.asarray(y))[0])
     np.testing.assert_allclose(back, by_scipy(y, gain), atol=1e-14)
+
+
+def test_no_images_are_no_images():
+    assert filter_cosines(jnp.zeros((0, 5, 6, 1)), jnp.ones((5, 6))).shape == (0, 5, 6, 1)

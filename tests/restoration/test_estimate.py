@@ -132,3 +132,11 @@ def test_blur_of_real_images_by_the_spectrum_of_others(shared):
         for degraded in (np.round(blurred * 255) / 255, add_noise(blurred, 0.01)):
             error = np.asarray(width_by_spectrum(as_images(degraded), spectrum)) - sigma
             assert np.sqrt(np.mean(error**2)) < 0.12 * sigma
+
+
+def test_estimates_are_of_the_dtype_of_the_images():
+    images = np.random.default_rng(3).random((16, 16, 1), np.float32)
+    with jax.enable_x64(True):
+        for dtype in (jnp.float32, jnp.float64):
+            found = jax.eval_shape(estimate_blur_sigma, jnp.asarray(images, dtype))
+            assert found.dtype == dtype

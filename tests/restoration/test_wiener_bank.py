@@ -184,3 +184,15 @@ def test_settings_may_be_traced_and_mapped():
         alone = single(images[i], sigmas[i], noises[i])
         np.testing.assert_allclose(together.best[i], alone.best, atol=1e-5)
         np.testing.assert_allclose(together.inputs[i], alone.inputs, atol=5e-3)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_without_blur_the_derivative_by_sigma_is_zero(noise):
+    images = jnp.asarray(np.random.default_rng(7).random((HEIGHT, WIDTH, 1), np.float32))
+
+    def bank(sigma):
+        kernel = gaussian_profile(sigma, radius=4)
+        return wiener_bank(images, kernel, jnp.asarray(LOG_POWER), noise=noise)
+
+    slopes = jax.jit(jax.jacfwd(bank))(0.0)
+    jax.tree.map(lambda slope: np.testing.assert_array_equal(slope, 0), slopes)
