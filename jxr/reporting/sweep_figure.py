@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from jxr.reporting.drawing import COLOURS, DASHES, SHAPES, new_figure, plain, tidy
+from jxr.reporting.drawing import COLOURS, DASHES, SHAPES, lines_of, new_figure, plain, tidy
 from jxr.reporting.labels import DASH, SIGMA, Row, name
 from jxr.reporting.tables import Table, sections, with_interval, without
 
@@ -52,7 +52,8 @@ def sigma_sweep_figure(results: Mapping[str, Any]) -> Figure:
                         linestyle=DASHES[dash], marker=SHAPES[2 * colour + dash % 2], markersize=4,
                         label=f"{label}, noise {noise:g}",
                     )  # fmt: skip
-            axes.set_title(f"{plain(name(task))}, trained at {words}: {title}", fontsize=10)
+            heading = f"{plain(name(task))}, trained at {words}: {title}"
+            axes.set_title(lines_of(heading, 50), fontsize=10)
             tidy(axes)
     for axes in panels[-1]:
         axes.set_xlabel(f"{SIGMA} of the tested images (pixels)")

@@ -23,7 +23,8 @@ def test_each_learning_rate_has_panels_and_rows_of_its_own():
     found = rows((1e-4, 1e-3))
     panels = sigma_sweep_figure({"classification": found}).axes
     auc = [axes for axes in panels if axes.get_title().endswith("AUC")]
-    assert [axes.get_title().split(": ")[0][-6:] for axes in auc] == ["0.0001", " 0.001"]
+    rates = [axes.get_title().split(":")[0].split()[-1] for axes in auc]
+    assert rates == ["0.0001", "0.001"]
     for axes, score in zip(auc, (0.89, 0.8), strict=True):
         for line in axes.lines:
             assert list(line.get_xdata()) == list(SIGMAS)
