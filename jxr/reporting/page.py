@@ -39,8 +39,8 @@ CAPTIONS = {
 }
 STRESS_TEST = (
     "<p>&sigma; is in pixels of the resized image. A focal spot of 1 mm at a magnification of 1.11"
-    " has a penumbra of about 0.1 pixel at 224&nbsp;&times;&nbsp;224, so that the report's"
-    " &sigma; = 2 is a stress test, not a clinical blur.</p>\n"
+    " has a penumbra of 0.06 to 0.08 pixels at 224&nbsp;&times;&nbsp;224 (a chest of 43 or 30 cm),"
+    " so that the report's &sigma; = 2 is a stress test, not a clinical blur.</p>\n"
 )
 INTERVALS = (
     " In brackets 95 % intervals of the AUC: bootstrap over test images, not stratified by class,"
