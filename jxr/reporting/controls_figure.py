@@ -12,7 +12,7 @@ from jxr.reporting.labels import Row, arm, name
 from jxr.reporting.tables import Table, classification_table, sections, without
 
 PREFIX = "control-"
-PANELS = {"classification": "all test images", "matched": "pairs of equal sharpness"}
+PANELS = {"classification": "all test images", "matched": "paired images of equal sharpness"}
 
 
 def controls_figure(results: Mapping[str, Any]) -> Figure:
