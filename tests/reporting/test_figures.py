@@ -86,6 +86,16 @@ def test_labels_are_not_cut_where_they_differ():
     assert ends == ["standard", "report"]
 
 
+def test_the_reports_scores_stand_beside_those_of_its_sigma_only():
+    for sigma, shown in ((2.0, [(0.74, 1), (0.875, 0)]), (1.0, [(0.875, 0)])):
+        rows = [classification_row(test_on=kind, sigma=sigma) for kind in ("original", "blurred")]
+        figure = scores_figure(rows, published=True)
+        assert points(figure.axes[0], "D") == shown
+        (legend,) = figure.legends
+        assert legend_texts(legend) == ["report", "published in the report (recovered: by U-Net)"]
+        assert not points(scores_figure(rows, published=False).axes[0], "D")
+
+
 def test_restoration_errors_by_input():
     rows = fake_results()["restoration"]
     ideal, noisy = restoration_figure(rows).axes
