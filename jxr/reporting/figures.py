@@ -111,7 +111,8 @@ def restoration_figure(rows: Sequence[Row]) -> Figure:
             PSFs are left out.
 
     Returns:
-        The panels; the report's errors stand in the one without noise or rounding.
+        The panels; the report's errors stand in the one without noise or rounding. An error of 0
+        stands on the left edge.
     """
     rows = [row for row in rows if row["psf"] == "gaussian"]
     several = {
@@ -131,7 +132,11 @@ def restoration_figure(rows: Sequence[Row]) -> Figure:
         for row, label in zip(rows, labels, strict=True):
             if (row["noise"], row["input_precision"]) == kind:
                 y = levels.index((row["sigma"], row["convention"]))
-                axes.plot(row["mse"], y, ls="none", **styles[label])
+                if row["mse"]:
+                    axes.plot(row["mse"], y, ls="none", **styles[label])
+                else:  # has no place on a logarithmic axis: beside it, on the left
+                    edge = axes.get_yaxis_transform()
+                    axes.plot(0, y, ls="none", **styles[label], transform=edge, clip_on=False)
         if kind == (0, "float32"):
             for y, (sigma, _) in enumerate(levels):
                 if sigma in MSE:

@@ -113,6 +113,23 @@ def test_restoration_errors_by_input():
     assert points(noisy, "D") == []
 
 
+def test_an_error_of_0_stands_on_the_left_edge():
+    rows = [
+        restoration_row(method="none", sigma=0.0, mse=0.0, psnr=None),
+        restoration_row(sigma=0.0, mse=1e-9),
+        restoration_row(method="none", mse=1e-3),
+    ]
+    figure = restoration_figure(rows)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    exact, _, blurred = (line for line in axes.lines if line.get_marker() != "D")
+    x, y = exact.get_transform().transform(exact.get_xydata())[0]
+    assert abs(x - axes.bbox.x0) < 1
+    assert abs(y - axes.transData.transform((1e-9, 1))[1]) < 1
+    assert exact.get_color() == blurred.get_color()
+    assert axes.get_xlim()[0] > 1e-11  # which is not for its sake
+
+
 def test_restoration_recipes_are_told_apart():
     rows = [
         restoration_row(recipe="width16"),
