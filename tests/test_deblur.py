@@ -118,6 +118,18 @@ def test_no_image_is_replaced_by_its_own_result(folder, capsys):
     assert (folder / "eight.png").read_bytes() == before
 
 
+def test_no_image_is_replaced_by_the_result_of_another(tmp_path, capsys):
+    outer, inner = (tmp_path / "a" / place / "x.png" for place in ("b", "b/b"))
+    inner.parent.mkdir(parents=True)
+    for path in (outer, inner):
+        ramp(255, np.uint8).save(path)
+    before = outer.read_bytes()
+    with pytest.raises(UserError, match="deblurred 1 of 2 files"):
+        run(outer.parent, tmp_path / "a", overwrite=True)
+    assert f"would replace the image {outer}" in capsys.readouterr().err
+    assert outer.read_bytes() == before
+
+
 def test_two_images_of_one_name_do_not_replace_each_other(folder, tmp_path, capsys):
     ramp(255, np.uint8).save(folder / "eight.jpg")
     with pytest.raises(UserError, match="deblurred 3 of 4 files"):

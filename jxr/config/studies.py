@@ -97,7 +97,11 @@ class FieldConfig:
         for field in ("images", "tuning_images", "repeats"):
             if getattr(self, field) < 1:
                 raise UserError(f"{field} is {getattr(self, field)}: give 1 or more")
-        if not self.noises or not all(math.isfinite(n) and n >= 0 for n in self.noises):
+        for field in ("exposures", "noises", "growth_sizes"):
+            values = getattr(self, field)
+            if not values or len(set(values)) < len(values):
+                raise UserError(f"{field} is {values}: give at least one, each once")
+        if not all(math.isfinite(n) and n >= 0 for n in self.noises):
             raise UserError(f"noises is {self.noises}: give finite numbers, 0 or more")
         if not 0 < self.wanted_error < 1:
             raise UserError(f"wanted_error is {self.wanted_error}: give 0 < error < 1")

@@ -50,6 +50,8 @@ class SigmaSweepConfig:
             raise UserError(f"images is {self.images}: give 0 or more")
         if not self.noises or len(set(self.noises)) < len(self.noises):
             raise UserError(f"noises is {self.noises}: give at least one, each once")
+        if len(self.noises) > 6:
+            raise UserError(f"noises is {self.noises}: give at most 6, which a chart tells apart")
         for noise in self.noises:
             dataclasses.replace(self.blur, noise=noise)
         if self.blur.input_precision != "8bit" and min(self.noises) < 1e-6:

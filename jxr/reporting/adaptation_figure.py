@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from jxr.reporting.drawing import COLOURS, DASHES, SHAPES, new_figure, plain, tidy
+from jxr.reporting.drawing import COLOURS, DASHES, SHAPES, lines_of, new_figure, plain, tidy
 from jxr.reporting.labels import Row, name
 from jxr.reporting.tables import Table, p_value, sections, with_interval
 
@@ -38,7 +38,8 @@ def adaptation_figure(results: Mapping[str, Any]) -> Figure:
                 marker=SHAPES[number], markersize=5, label=way,
             )  # fmt: skip
         left.set_xticks(range(len(styles)), styles)
-        left.set(title=f"{plain(name(task))}: accuracy", xlim=(-0.5, len(styles) - 0.5))
+        heading = lines_of(f"{plain(name(task))}: accuracy", 36)
+        left.set(title=heading, xlim=(-0.5, len(styles) - 0.5))
         for number, style in enumerate(styles):
             some = [
                 row for row in results["few_images"] if (row["task"], row["met"]) == (task, style)

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from jxr.reporting.drawing import COLOURS, SHAPES, new_figure, plain, tidy
+from jxr.reporting.drawing import COLOURS, SHAPES, lines_of, new_figure, plain, tidy
 from jxr.reporting.labels import SIGMA, Row, name
 from jxr.reporting.tables import Table, p_value, sections, with_interval
 
@@ -50,7 +50,7 @@ def blur_effect_figure(results: Mapping[str, Any]) -> Figure:
                         marker=SHAPES[2 * number + place], markersize=4.5,
                         label=f"{KINDS[kind]}, {arm}",
                     )  # fmt: skip
-            axes.set(title=f"{plain(name(task))}: {title}")
+            axes.set(title=lines_of(f"{plain(name(task))}: {title}", 36))
             tidy(axes)
     for axes in panels[-1]:
         axes.set_xlabel(f"{SIGMA} of the test images (pixels)")

@@ -7,9 +7,9 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jxr.reporting.drawing import COLOURS, REPORT, SHAPES, new_figure, plain, tidy
-from jxr.reporting.labels import Row, arm, name
-from jxr.reporting.report_values import ACCURACY
+from jxr.reporting.drawing import COLOURS, REPORT, SHAPES, lines_of, new_figure, plain, tidy
+from jxr.reporting.labels import Row, arm, name, only_originals
+from jxr.reporting.report_values import ACCURACY, SIGMA
 from jxr.reporting.tables import Table, classification_table, sections, with_interval, without
 
 SCORES = {"accuracy": "accuracy", "auc": "AUC"}
@@ -20,7 +20,8 @@ def scores_figure(rows: Sequence[Row], published: bool) -> Figure:
 
     Args:
         rows: `classification` of a study's results.
-        published: whether the report's accuracies, of test images, stand beside them.
+        published: whether the report's accuracies, of test images, stand beside them, where they
+            are of the same sigma. Noise, rounding and restorer may differ.
 
     Returns:
         One row of panels a task.
@@ -41,16 +42,18 @@ def scores_figure(rows: Sequence[Row], published: bool) -> Figure:
                 axes.hlines(y, *row[f"{score}_ci95"], color=COLOURS[number], linewidth=1.6)
                 axes.plot(row[score], y, ls="none", markersize=4.5, **style(number))
                 value = ACCURACY.get((task, row["train_on"], row["test_on"]))
-                if published and score == "accuracy" and value is not None:
+                alike = only_originals(row) or row["sigma"] == SIGMA
+                if published and score == "accuracy" and alike and value is not None:
                     axes.plot(value, arms.index(arm(row)), **REPORT)
-            axes.set(title=f"{plain(name(task))}: {title}", ylim=(len(arms) - 0.5, -0.5))
+            heading = lines_of(f"{plain(name(task))}: {title}", 30)
+            axes.set(title=heading, ylim=(len(arms) - 0.5, -0.5))
             axes.set_yticks(range(len(arms)), arms)
             tidy(axes)
     handles = [Line2D([], [], ls="none", **style(number)) for number in range(len(recipes))]
     labels = list(recipes)
     if published:
         handles.append(Line2D([], [], **REPORT))
-        labels.append("published in the report")
+        labels.append("published in the report (recovered: by U-Net)")
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     return figure
 
@@ -83,8 +86,8 @@ def reliability_figure(rows: Sequence[Row]) -> Figure:
                 alpha=0.7, label=f"{row['recipe']}, ECE {row['ece']:.3f}", **style(number),
             )  # fmt: skip
         axes.set(
-            title=plain(name(task)), xlabel="predicted probability", ylabel="observed frequency",
-            xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal",
+            title=lines_of(plain(name(task)), 36), xlabel="predicted probability",
+            ylabel="observed frequency", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal",
         )  # fmt: skip
         tidy(axes)
         legend = axes.legend(

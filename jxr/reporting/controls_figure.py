@@ -7,12 +7,12 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jxr.reporting.drawing import COLOURS, SHAPES, new_figure, plain, tidy
+from jxr.reporting.drawing import COLOURS, SHAPES, lines_of, new_figure, plain, tidy
 from jxr.reporting.labels import Row, arm, name
 from jxr.reporting.tables import Table, classification_table, sections, without
 
 PREFIX = "control-"
-PANELS = {"classification": "all test images", "matched": "pairs of equal sharpness"}
+PANELS = {"classification": "all test images", "matched": "paired images of equal sharpness"}
 
 
 def controls_figure(results: Mapping[str, Any]) -> Figure:
@@ -40,7 +40,7 @@ def controls_figure(results: Mapping[str, Any]) -> Figure:
                 axes.hlines(y, *row["auc_ci95"], color=COLOURS[number], linewidth=1.6)
                 axes.plot(row["auc"], y, ls="none", markersize=4.5, **style(number))
             axes.set(
-                title=f"{plain(name(task))}\n{title} ({mine[0]['n']})",
+                title=f"{lines_of(plain(name(task)), 32)}\n{title} ({mine[0]['n']})",
                 ylim=(len(controls) - 0.5, -0.5),
             )
             axes.set_yticks(range(len(controls)), [plain(control) for control in controls])

@@ -1,5 +1,6 @@
 """What all charts share: colours, shapes, sizes in inches, boxes and arrows."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,11 @@ def plain(text: str, most: int = 44) -> str:
     """The text as charts take it: cut to `most` letters, and its dollars start no formula."""
     cut = text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
     return cut.replace("$", r"\$")
+
+
+def lines_of(text: str, most: int) -> str:
+    """The text in lines of `most` letters: a title that is wider than its panel would be cut."""
+    return textwrap.fill(text, most, break_long_words=False)
 
 
 def box(

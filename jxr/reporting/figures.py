@@ -10,7 +10,16 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jxr.reporting.drawing import COLOURS, DASHES, REPORT, SHAPES, new_figure, plain, tidy
+from jxr.reporting.drawing import (
+    COLOURS,
+    DASHES,
+    REPORT,
+    SHAPES,
+    lines_of,
+    new_figure,
+    plain,
+    tidy,
+)
 from jxr.reporting.labels import SIGMA, Row, arm, differing, name, suffix
 from jxr.reporting.report_values import MSE, published_accuracy
 from jxr.reporting.roc_figure import roc_figure
@@ -76,10 +85,11 @@ def table1_figure(rows: Sequence[Row]) -> Figure:
             axes.plot(row["accuracy"], y, "o", color=COLOURS[0])
             if (published := published_accuracy(row)) is not None:
                 axes.plot(published, y, **REPORT)
-        axes.set_yticks(range(len(group)), [plain(arm(row) + suffix(row, keys)) for row in group])
-        axes.set(
-            title=f"{plain(name(task))} ({group[0]['n']} images)", ylim=(len(group) - 0.5, -0.5)
-        )
+        # Cut apart: the end is what tells two rows of one arm from each other.
+        labels = [plain(arm(row)) + plain(suffix(row, keys)) for row in group]
+        axes.set_yticks(range(len(group)), labels)
+        title = lines_of(f"{plain(name(task))} ({group[0]['n']} images)", 36)
+        axes.set(title=title, ylim=(len(group) - 0.5, -0.5))
         tidy(axes)
     panels[-1].set_xlabel("accuracy")
     ours = Line2D([], [], marker="o", color=COLOURS[0], linewidth=2)
@@ -101,7 +111,8 @@ def restoration_figure(rows: Sequence[Row]) -> Figure:
             PSFs are left out.
 
     Returns:
-        The panels; the report's errors stand in the one without noise or rounding.
+        The panels; the report's errors stand in the one without noise or rounding. An error of 0
+        stands on the left edge.
     """
     rows = [row for row in rows if row["psf"] == "gaussian"]
     several = {
@@ -121,7 +132,11 @@ def restoration_figure(rows: Sequence[Row]) -> Figure:
         for row, label in zip(rows, labels, strict=True):
             if (row["noise"], row["input_precision"]) == kind:
                 y = levels.index((row["sigma"], row["convention"]))
-                axes.plot(row["mse"], y, ls="none", **styles[label])
+                if row["mse"]:
+                    axes.plot(row["mse"], y, ls="none", **styles[label])
+                else:  # has no place on a logarithmic axis: beside it, on the left
+                    edge = axes.get_yaxis_transform()
+                    axes.plot(0, y, ls="none", **styles[label], transform=edge, clip_on=False)
         if kind == (0, "float32"):
             for y, (sigma, _) in enumerate(levels):
                 if sigma in MSE:

@@ -75,6 +75,9 @@ def structure_figure(results: Mapping[str, Any]) -> Figure:
         tasks = [name(task) for task in unique(rows, "task")]
         top = middle(len(heads)) + BOX / 2
         arrow(axes, (centre, middle(len(heads) - 1) - BOX / 2), (centre, top))
+        room = int((top - 0.4) / 0.17) - 1  # lines of tasks that the box can hold
+        if len(tasks) > room:
+            tasks = [*tasks[: room - 1], f"and {len(tasks) - room + 1} more"]
         tall = min(0.3 + 0.17 * (len(tasks) + 1), top - 0.1)
         box(axes, (RIGHT, top - tall), (RIGHT_WIDTH, tall), ["Two classes", *tasks], FAINT)
     return figure

@@ -6,9 +6,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from jxr.reporting.drawing import COLOURS, DASHES, SHAPES, new_figure, plain, tidy
+from jxr.reporting.drawing import COLOURS, DASHES, SHAPES, lines_of, new_figure, plain, tidy
 from jxr.reporting.labels import DASH, SIGMA, Row, name
-from jxr.reporting.tables import Table, sections, with_interval
+from jxr.reporting.tables import Table, sections, with_interval, without
 
 SCORES = {"accuracy": "accuracy", "auc": "AUC"}
 KINDS = {"blurred": "blurred", "recovered": "restored"}
@@ -21,24 +21,26 @@ def sigma_sweep_figure(results: Mapping[str, Any]) -> Figure:
         results: of `jxr.studies.sweep_study`.
 
     Returns:
-        A row of panels for each task and training sigma: accuracy and AUC at each noise, with 95 %
-        bands; colours are kinds of images, dashes are noises.
+        A row of panels for each task, training sigma and learning rate: accuracy and AUC at each
+        noise, with 95 % bands; colours are kinds of images, dashes are noises.
     """
     rows = results["classification"]
-    arms = list(dict.fromkeys((row["task"], row["train_sigma"]) for row in rows))
+    arms = list(dict.fromkeys(map(arm_of, rows)))
+    several = len({rate for *_, rate in arms}) > 1
     noises = sorted({row["noise"] for row in rows})
     figure = new_figure(8.6, 2.6 * len(arms) + 0.9)
     panels = figure.subplots(len(arms), len(SCORES), sharex=True, squeeze=False)
-    for line, (task, trained) in zip(panels, arms, strict=True):
+    for line, arm in zip(panels, arms, strict=True):
+        task, trained, rate = arm
+        words = f"{SIGMA} {trained:g}" + (f", rate {rate:g}" if several else "")
         for axes, (score, title) in zip(line, SCORES.items(), strict=True):
-            for colour, (kind, words) in enumerate(KINDS.items()):
+            for colour, (kind, label) in enumerate(KINDS.items()):
                 for dash, noise in enumerate(noises):
                     mine = sorted(
                         (
                             row
                             for row in rows
-                            if (row["task"], row["train_sigma"], row["test_on"], row["noise"])
-                            == (task, trained, kind, noise)
+                            if (arm_of(row), row["test_on"], row["noise"]) == (arm, kind, noise)
                         ),
                         key=lambda row: row["sigma"],
                     )
@@ -48,16 +50,21 @@ def sigma_sweep_figure(results: Mapping[str, Any]) -> Figure:
                     axes.plot(
                         x, [row[score] for row in mine], color=COLOURS[colour], linewidth=1.2,
                         linestyle=DASHES[dash], marker=SHAPES[2 * colour + dash % 2], markersize=4,
-                        label=f"{words}, noise {noise:g}",
+                        label=f"{label}, noise {noise:g}",
                     )  # fmt: skip
-            heading = f"{plain(name(task))}, trained at {SIGMA} {trained:g}: {title}"
-            axes.set_title(heading, fontsize=10)
+            heading = f"{plain(name(task))}, trained at {words}: {title}"
+            axes.set_title(lines_of(heading, 50), fontsize=10)
             tidy(axes)
     for axes in panels[-1]:
         axes.set_xlabel(f"{SIGMA} of the tested images (pixels)")
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
     return figure
+
+
+def arm_of(row: Row) -> tuple[str, float, float | None]:
+    """Which classifiers a row is of: task, training sigma, learning rate where it is one's own."""
+    return row["task"], row["train_sigma"], row.get("learning_rate")
 
 
 def break_table(rows: Sequence[Row]) -> Table:
@@ -70,15 +77,16 @@ def break_table(rows: Sequence[Row]) -> Table:
     def at(sigma: float | None) -> str:
         return DASH if sigma is None else f"{sigma:.2f}"
 
-    return Table(
+    table = Table(
         columns=(
-            "Task", f"{SIGMA} trained", "Images", "Noise", f"AUC breaks at {SIGMA}",
+            "Task", f"{SIGMA} trained", "Rate", "Images", "Noise", f"AUC breaks at {SIGMA}",
             f"Accuracy breaks at {SIGMA}",
         ),
         rows=[
             (
                 name(row["task"]),
                 f"{row['train_sigma']:g}",
+                f"{row['learning_rate']:g}",
                 KINDS[row["test_on"]],
                 f"{row['noise']:g}",
                 at(row["auc_break"]),
@@ -88,6 +96,7 @@ def break_table(rows: Sequence[Row]) -> Table:
         ],
         words=("Task", "Images"),
     )  # fmt: skip
+    return with_rate(table, rows)
 
 
 def score_table(rows: Sequence[Row], differences: Sequence[Row]) -> Table:
@@ -97,15 +106,16 @@ def score_table(rows: Sequence[Row], differences: Sequence[Row]) -> Table:
         rows: `classification` of a study's results.
         differences: `differences` of them, in the same order.
     """
-    return Table(
+    table = Table(
         columns=(
-            "Task", f"{SIGMA} trained", "Images", "Noise", f"{SIGMA}", "Accuracy [95 %]",
+            "Task", f"{SIGMA} trained", "Rate", "Images", "Noise", f"{SIGMA}", "Accuracy [95 %]",
             "Difference [95 %]", "AUC [95 %]", "Difference [95 %]",
         ),
         rows=[
             (
                 name(row["task"]),
                 f"{row['train_sigma']:g}",
+                f"{row['learning_rate']:g}",
                 KINDS[row["test_on"]],
                 f"{row['noise']:g}",
                 f"{row['sigma']:g}",
@@ -118,6 +128,12 @@ def score_table(rows: Sequence[Row], differences: Sequence[Row]) -> Table:
         ],
         words=("Task", "Images"),
     )  # fmt: skip
+    return with_rate(table, rows)
+
+
+def with_rate(table: Table, rows: Sequence[Row]) -> Table:
+    """The table, without its learning rates if all are the same."""
+    return table if len({row["learning_rate"] for row in rows}) > 1 else without(table, {"Rate"})
 
 
 def write_sigma_sweep(results: Mapping[str, Any], folder: Path) -> None:

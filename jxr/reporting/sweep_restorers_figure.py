@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from jxr.reporting.drawing import COLOURS, FAINT, SHAPES, new_figure, tidy
+from jxr.reporting.drawing import COLOURS, DASHES, FAINT, SHAPES, new_figure, tidy
 from jxr.reporting.labels import SIGMA, Row
 from jxr.reporting.tables import Table, sections
 
@@ -16,21 +16,28 @@ MEMBER = ("train_sigma", "learning_rate", "seed")
 def restorer_sweep_figure(results: Mapping[str, Any]) -> Figure:
     """Mean squared error over the sigma of the tested images, one curve a U-Net.
 
+    An image that is the original itself, not blurred or restored, has no place on a logarithmic
+    axis.
+
     Args:
         results: of `jxr.studies.sweep_restorers`.
     """
-    figure = new_figure(6.4, 4.2)
+    found = curves(results["restoration"])
+    figure = new_figure(7.6, max(4.2, 0.2 * len(found) + 0.3))
     axes = figure.subplots()
-    for place, (title, rows) in enumerate(curves(results["restoration"]).items()):
+    for place, (title, rows) in enumerate(found.items()):
+        turn, number = divmod(place - 1, len(COLOURS))  # shapes are as many; dashes tell turns
         style: dict[str, Any] = {"color": FAINT, "linestyle": "--"} if place == 0 else {
-            "color": COLOURS[(place - 1) % len(COLOURS)],
-            "marker": SHAPES[(place - 1) % len(SHAPES)],
+            "color": COLOURS[number],
+            "marker": SHAPES[number],
+            "linestyle": DASHES[turn % len(DASHES)],
         }  # fmt: skip
         x, y = [row["sigma"] for row in rows], [row["mse"] for row in rows]
         axes.plot(x, y, label=title, linewidth=1.2, markersize=4.5, **style)
-    axes.set_yscale("log")
+    # By default a line falls to the bottom where an error is 0, as if it fell between two sigmas.
+    axes.set_yscale("log", nonpositive="mask")
     axes.set(xlabel=f"{SIGMA} of the tested images (pixels)", ylabel="mean squared error")
-    axes.legend(frameon=False, fontsize=8.5)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8.5)  # hides no curve
     tidy(axes)
     return figure
 

@@ -52,6 +52,7 @@ def deblur_files(
             f"{output} lies in {source}, where results would be taken for images: give another"
             " --output"
         )
+    images = {path.resolve() for path in files}
     restorer = load_restorer()
     made: dict[Path, Path] = {}
 
@@ -64,8 +65,9 @@ def deblur_files(
                 raise UserError(
                     f"{path}: {file} is the result of {made[file].name}: rename one of the two"
                 )
-            if file.resolve() == path.resolve():
-                raise UserError(f"{path}: its result would replace it: give another --output")
+            if file.resolve() in images:
+                whom = "it" if file.resolve() == path.resolve() else f"the image {file}"
+                raise UserError(f"{path}: its result would replace {whom}: give another --output")
             if file.exists() and not overwrite:
                 raise UserError(
                     f"{path}: {file} is there already: give another --output, or --overwrite"

@@ -1,6 +1,7 @@
 """Figures 1 and 3: what they say is what the config builds."""
 
 import copy
+import re
 
 import jax
 import jax.numpy as jnp
@@ -73,6 +74,25 @@ def test_structure_without_classifiers():
     words = texts(structure_figure(fake_results() | {"classification": []}))
     assert "U-Net" in words
     assert "VGG-16" not in words
+
+
+def test_tasks_stay_in_their_box_however_many():
+    results = fake_results()
+    results["classification"] = [
+        row | {"task": f"rest_vs_kind{number}"}
+        for number in range(30)
+        for row in results["classification"][:7]
+    ]
+    figure = structure_figure(results)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    places = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    (more,) = (words for words in places if re.fullmatch(r"and \d+ more", words))
+    shown = sum(words.startswith("rest vs kind") for words in places)
+    assert shown + int(more.split()[1]) == 30
+    frame = axes.patches[-1].get_window_extent()  # drawn last
+    for words in ("Two classes", "rest vs kind0", more):
+        assert frame.y0 < places[words].y0 < places[words].y1 < frame.y1
 
 
 @pytest.mark.parametrize("hidden", [[], [256], [4096, 4096]])

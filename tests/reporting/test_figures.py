@@ -1,6 +1,8 @@
 """Charts: what they show, read back from the drawn artists."""
 
 import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from jxr.reporting import (
@@ -9,6 +11,9 @@ from jxr.reporting import (
     table1_figure,
     write_figures,
 )
+from jxr.reporting.classification_figure import reliability_figure, scores_figure
+from jxr.reporting.controls_figure import controls_figure
+from jxr.reporting.sweep_figure import sigma_sweep_figure
 from tests.reporting.fake_results import (
     classification_row,
     fake_kernels,
@@ -71,6 +76,26 @@ def test_labels_name_what_differs():
     ]
 
 
+def test_labels_are_not_cut_where_they_differ():
+    rows = [
+        classification_row(test_on="recovered", restorer="wiener_net", convention=convention)
+        for convention in ("standard", "report")
+    ]
+    (axes,) = table1_figure(rows).axes
+    ends = [label.get_text().split(" · ")[-1] for label in axes.get_yticklabels()]
+    assert ends == ["standard", "report"]
+
+
+def test_the_reports_scores_stand_beside_those_of_its_sigma_only():
+    for sigma, shown in ((2.0, [(0.74, 1), (0.875, 0)]), (1.0, [(0.875, 0)])):
+        rows = [classification_row(test_on=kind, sigma=sigma) for kind in ("original", "blurred")]
+        figure = scores_figure(rows, published=True)
+        assert points(figure.axes[0], "D") == shown
+        (legend,) = figure.legends
+        assert legend_texts(legend) == ["report", "published in the report (recovered: by U-Net)"]
+        assert not points(scores_figure(rows, published=False).axes[0], "D")
+
+
 def test_restoration_errors_by_input():
     rows = fake_results()["restoration"]
     ideal, noisy = restoration_figure(rows).axes
@@ -86,6 +111,23 @@ def test_restoration_errors_by_input():
         assert [x for x, _ in points(axes, "s")] == expected
     assert [x for x, _ in points(ideal, "D")] == [2.447e-5, 2.447e-5, 1.1102e-4, 1.1102e-4]
     assert points(noisy, "D") == []
+
+
+def test_an_error_of_0_stands_on_the_left_edge():
+    rows = [
+        restoration_row(method="none", sigma=0.0, mse=0.0, psnr=None),
+        restoration_row(sigma=0.0, mse=1e-9),
+        restoration_row(method="none", mse=1e-3),
+    ]
+    figure = restoration_figure(rows)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    exact, _, blurred = (line for line in axes.lines if line.get_marker() != "D")
+    x, y = exact.get_transform().transform(exact.get_xydata())[0]
+    assert abs(x - axes.bbox.x0) < 1
+    assert abs(y - axes.transData.transform((1e-9, 1))[1]) < 1
+    assert exact.get_color() == blurred.get_color()
+    assert axes.get_xlim()[0] > 1e-11  # which is not for its sake
 
 
 def test_restoration_recipes_are_told_apart():
@@ -116,7 +158,35 @@ def test_labels_are_never_formulas():
 
 def test_long_names_are_cut():
     (axes,) = table1_figure([classification_row(task="a" * 100)]).axes
-    assert axes.get_title() == "a" * 43 + "\N{HORIZONTAL ELLIPSIS} (624 images)"
+    assert axes.get_title() == "a" * 43 + "\N{HORIZONTAL ELLIPSIS}\n(624 images)"
+
+
+LONG = [
+    classification_row(task="Effusion_of_old_people_vs_Pleural_Thickening", test_on=test_on)
+    for test_on in ("blurred", "recovered")
+]
+BINS = {"predicted": [0.2], "observed": [0.3], "count": [9], "ece": 0.1, "test_on": "original"}
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        table1_figure(LONG),
+        scores_figure(LONG, published=True),
+        reliability_figure([{**LONG[0], "task": row["task"] + end, **BINS}
+                            for row, end in zip(LONG, ("", "s"), strict=True)]),
+        controls_figure({"classification": LONG, "matched": LONG}),
+        sigma_sweep_figure({"classification": [{**row, "train_sigma": 0.0} for row in LONG]}),
+    ],
+    ids=("table1", "scores", "reliability", "controls", "sweep"),
+)  # fmt: skip
+def test_long_titles_lie_within_the_figure_and_apart(figure):
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    places = [axes.title.get_window_extent(renderer) for axes in figure.axes]
+    assert all(place.x0 >= 0 and place.x1 <= figure.bbox.width for place in places)
+    left, *others = places
+    assert not left.count_overlaps(others)
 
 
 def test_files_are_written_and_repeatable(tmp_path):

@@ -12,7 +12,10 @@ from PIL import Image
 
 from jxr.reporting import write_figures, write_page, write_report
 from jxr.reporting.html import SCRIPTS
+from jxr.reporting.page import STRESS_TEST
 from jxr.reporting.report import report_kernels
+from jxr.studies.field_clinical import geometry_rows
+from jxr.studies.field_exposures import EXPOSURES
 from tests.reporting.fake_results import (
     fake_band,
     fake_examples,
@@ -235,6 +238,17 @@ def test_write_report(tmp_path):
     tables = (tmp_path / "report" / "tables.md").read_text()
     assert tables.count("## ") == 3
     assert "0.8750" in tables
+
+
+def test_the_penumbra_is_that_of_the_exposures():
+    low, high = (
+        row["penumbra_px_small"]
+        for row in geometry_rows({key: EXPOSURES[key] for key in ("chest_pa", "paediatric")}, 224)
+        if row["spot_mm"] == [1.0, 1.0]
+    )
+    heights = [EXPOSURES[key].field_mm[0] / 10 for key in ("chest_pa", "paediatric")]
+    assert f"{low:.2f} to {high:.2f} pixels" in STRESS_TEST
+    assert "{:g} or {:g} cm".format(*heights) in STRESS_TEST
 
 
 def test_report_kernels_are_those_of_the_formulas():

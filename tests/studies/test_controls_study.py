@@ -88,6 +88,8 @@ def test_chart_and_tables(finished, tmp_path):
     assert text.count("control-sharpness") == 16
     figure = controls_figure(results)
     assert len(figure.axes) == 4
+    pairs = results["matching"][0]["pairs"]
+    assert figure.axes[1].get_title().endswith(f"paired images of equal sharpness ({2 * pairs})")
     drawn = [
         float(np.asarray(line.get_xdata())[0])
         for line in figure.axes[1].lines

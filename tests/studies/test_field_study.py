@@ -288,7 +288,11 @@ def test_mistakes_come_before_any_work(config, tmp_path):
         dataclasses.replace(config, wanted_error=0.0)
     with pytest.raises(UserError, match="give 64 pixels or more"):
         dataclasses.replace(config, growth_sizes=(32,))
-    with pytest.raises(UserError, match="noises is"):
-        dataclasses.replace(config, noises=())
+    for changes in (
+        {"noises": ()}, {"noises": (0.1, 0.1)}, {"exposures": ()}, {"growth_sizes": ()},
+        {"exposures": ("strong", "strong")}, {"growth_sizes": (64, 64)},
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=f"{next(iter(changes))} is"):
+            dataclasses.replace(config, **changes)
     with pytest.raises(UserError, match="images is 0"):
         dataclasses.replace(config, images=0)

@@ -11,7 +11,7 @@ from jxr.config import BlurConfig, RestorerSweepConfig, ScheduleConfig
 from jxr.config_dict import from_config_dict
 from jxr.errors import UserError
 from jxr.evaluation import restoration_scores
-from jxr.reporting.sweep_restorers_figure import curves, write_restorer_sweep
+from jxr.reporting.sweep_restorers_figure import curves, restorer_sweep_figure, write_restorer_sweep
 from jxr.studies.dataset import load_dataset
 from jxr.studies.restorers import degraded_images, in_batches, unet_restorer
 from jxr.studies.runs import train_restorer
@@ -52,6 +52,23 @@ def test_rows_table_and_chart(finished):
     assert titles[0] == "not restored"
     assert titles[1].endswith("1, seed 0")
     assert "rate" not in titles[1]
+
+
+def test_many_unets_are_told_apart_and_no_error_is_not_drawn():
+    rows = [{"method": "none", "sigma": sigma, "mse": 1e-3 * sigma} for sigma in (0.0, 1.0, 2.0)]
+    rows += [
+        {"method": "unet", "train_sigma": 0.5 * number, "learning_rate": 1e-3, "seed": 0,
+         "sigma": sigma, "mse": 1e-4}
+        for number in range(20)
+        for sigma in (0.0, 1.0, 2.0)
+    ]  # fmt: skip
+    (axes,) = restorer_sweep_figure({"restoration": rows}).axes
+    styles = [(one.get_color(), one.get_marker(), one.get_linestyle()) for one in axes.lines]
+    assert len({*styles}) == len(axes.lines) == 21
+    blurred = axes.lines[0]
+    drawn = axes.transScale.transform(blurred.get_xydata())
+    assert np.isnan(drawn[0]).any()
+    assert np.isfinite(drawn[1:]).all()
 
 
 @pytest.fixture(scope="module")

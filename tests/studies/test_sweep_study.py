@@ -237,6 +237,7 @@ def test_mistakes_are_one_line(tmp_path):
         ({"learning_rates": (0.0,)}, "learning_rates"),
         ({"noises": (0.1, 0.1)}, "noises"),
         ({"noises": (-0.1,)}, "noise"),
+        ({"noises": tuple(0.01 * n for n in range(7))}, "noises"),
         ({"tasks": ("a", "a")}, "tasks"),
         ({"images": -1}, "images"),
         ({"bootstrap_samples": 1}, "bootstrap_samples"),
