@@ -64,8 +64,8 @@ def blur_table(fields: Sequence[Row]) -> Table:
 def restoration_table(rows: Sequence[Row]) -> Table:
     """Returns the errors of each restoration, overall and by zone.
 
-    `Better than` counts the images on which a shift-variant method has a smaller error than the
-    same method with the best stationary blur there is of it.
+    `Better than stationary` counts the images on which a shift-variant method has a smaller error
+    than the same method with the best stationary blur there is of it.
     """
     rivals: dict[tuple, Row] = {}
     for row in rows:  # `best stationary` comes after `stationary`
