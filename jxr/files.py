@@ -1,12 +1,15 @@
-"""Files that are whole or not there, that several processes may want at once; full disks."""
+"""Files that are whole or not there, JSON and arrays among them; locks; full disks."""
 
 import errno
 import fcntl
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from absl import logging
 
 from jxr.errors import UserError
@@ -74,3 +77,41 @@ def written(path: Path) -> Iterator[None]:
             f"{path}: cannot write here ({error.strerror}): make room or give another place, then"
             " run again to go on"
         ) from error
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Writes JSON so that a crash leaves either the old file or the new one.
+
+    Raises:
+        UserError: it cannot be written here.
+    """
+    content = (json.dumps(values, indent=1, allow_nan=False) + "\n").encode()
+    with written(path):
+        write_whole(path, content)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes an .npz file so that a crash leaves either the old file or the new one.
+
+    Raises:
+        UserError: it cannot be written here.
+    """
+    unfinished = path.with_name(f"unfinished-{path.name}")
+    with written(path):
+        np.savez(unfinished, **dict(arrays))  # type: ignore[arg-type]
+        os.replace(unfinished, path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns what `write_json` wrote.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        values = json.loads(path.read_text())
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: damaged: put back a copy, or give another --workdir")
+    return values

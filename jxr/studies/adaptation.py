@@ -17,13 +17,14 @@ from sklearn.preprocessing import StandardScaler
 
 from jxr.config import AdaptationConfig
 from jxr.errors import UserError
+from jxr.files import write_json
 from jxr.studies.adaptation_scores import scored
 from jxr.studies.binary_tasks import BinaryTask, binary_task, default_tasks, examples
 from jxr.studies.classifiers import predict, train_head
 from jxr.studies.controls_study import control_features
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import dataset_features, load_backbone
-from jxr.studies.workdir import FILES, Stages, claim, study_provenance, write_json
+from jxr.studies.workdir import FILES, Stages, claim, study_provenance
 from jxr.training.launch import PLAIN, Launch
 
 STYLE = ("borders", "sharpness")  # the controls that tell styles apart

@@ -8,10 +8,9 @@ from typing import Any
 from absl import logging
 
 from jxr.errors import UserError
-from jxr.files import written
+from jxr.files import write_json, written
 from jxr.studies import bench_input, bench_networks, bench_optics, bench_restoration, bench_sweeps
 from jxr.studies.timing import KEY, Case, measure, merged
-from jxr.studies.workdir import write_json
 
 # What is timed: how its cases are made for a scale, `full` or `tiny` (for tests of the benchmark).
 CASES: dict[str, Callable[[str], Iterator[Case]]] = {

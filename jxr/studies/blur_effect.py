@@ -16,13 +16,14 @@ import numpy as np
 from jaxtyping import Float
 
 from jxr.config import BlurConfig, BlurEffectConfig
+from jxr.files import write_json
 from jxr.studies.binary_tasks import default_tasks
 from jxr.studies.classifiers import classification_row, paired_differences, paired_row
 from jxr.studies.controls_study import Task, control_features, fitted, matched_row, open_task
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import Backbone, dataset_features, load_backbone
 from jxr.studies.restorers import check_blur
-from jxr.studies.workdir import Stages, claim, study_provenance, write_json
+from jxr.studies.workdir import Stages, claim, study_provenance
 
 CONTROL = "global_statistics"
 VGG16_CHANNELS = 512

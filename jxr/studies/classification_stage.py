@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jxr.config import ReproduceConfig
+from jxr.files import write_arrays
 from jxr.studies.binary_tasks import BinaryTask, Examples, examples
 from jxr.studies.classifiers import (
     band_row,
@@ -23,7 +24,7 @@ from jxr.studies.dataset import Dataset
 from jxr.studies.features import Backbone, cached_features, dataset_features
 from jxr.studies.restoration_stage import RESTORERS, restore
 from jxr.studies.restorers import degraded_images
-from jxr.studies.workdir import Stages, write_arrays
+from jxr.studies.workdir import Stages
 from jxr.training.launch import Launch
 
 TRAIN_ON = ("original", "blurred")

@@ -17,6 +17,7 @@ from jxr.config import ClassificationConfig
 from jxr.errors import UserError
 from jxr.evaluation import Scaling, fit_scaling
 from jxr.evaluation.overlap import check_folds, overlap_weights
+from jxr.files import write_arrays, write_json
 from jxr.models import load_restorer
 from jxr.studies.classification_tables import TABLES, Answered, Cell, operating_rows
 from jxr.studies.controls import borders, one_sharpness, sharpness
@@ -24,7 +25,7 @@ from jxr.studies.dataset import load_dataset
 from jxr.studies.features import load_backbone
 from jxr.studies.recipes import KINDS, RECIPES, TRAIN_ON, Inputs
 from jxr.studies.restorers import check_blur, check_reflect, in_batches
-from jxr.studies.workdir import FILES, Stages, claim, study_provenance, write_arrays, write_json
+from jxr.studies.workdir import FILES, Stages, claim, study_provenance
 from jxr.training.launch import PLAIN, Launch
 
 # By recipe, kind of training images, seed.

@@ -9,12 +9,11 @@ from jaxtyping import Float32
 
 from jxr.data import find_radiographs, read_image, resize
 from jxr.errors import UserError
-from jxr.files import write_whole, written
+from jxr.files import write_json, write_whole, written
 from jxr.studies.batch_files import Failure, for_each_file
 from jxr.studies.calibrated_runs import CalibratedRun, open_run
 from jxr.studies.overlays import as_png, for_display, overlay, overlay_name
 from jxr.studies.predictions import Classified, Prediction, details, notes_of, table
-from jxr.studies.workdir import write_json
 
 BATCH = 16  # images that are held at a time
 TABLE, DETAILS, NOTES = "predictions.csv", "predictions.json", "README.txt"

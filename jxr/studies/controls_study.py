@@ -16,12 +16,13 @@ from jxr.config import BlurConfig, ControlsConfig
 from jxr.errors import UserError
 from jxr.evaluation import auc
 from jxr.evaluation.matched import Pairs, match_pairs, matched_scores
+from jxr.files import write_json
 from jxr.studies.binary_tasks import Examples, binary_task, default_tasks, examples
 from jxr.studies.classifiers import classification_row
 from jxr.studies.controls import CONTROLS, one_sharpness
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.restorers import check_blur, degraded_images, in_batches, setting_of
-from jxr.studies.workdir import Stages, claim, study_provenance, write_json
+from jxr.studies.workdir import Stages, claim, study_provenance
 
 # scikit-learn's C, the weight of the data against the penalty; the strongest penalty first.
 STRENGTHS = tuple(float(strength) for strength in np.logspace(-5, 4, 19))

@@ -19,12 +19,12 @@ from jxr import rng
 from jxr.config import DegradationRange, RestorerStudyConfig
 from jxr.errors import UserError
 from jxr.evaluation import ErrorBound, calibrate, coverage, error_map
+from jxr.files import write_json
 from jxr.models import Restorer, load_restorer
 from jxr.provenance import provenance
 from jxr.restoration.wiener_bank import bank_filters
 from jxr.studies.dataset import load_dataset
 from jxr.studies.restorers import spread
-from jxr.studies.workdir import write_json
 from jxr.training.wiener_net_task import draw_setting, observe, profile
 
 Pairs = Float[np.ndarray, "pairs height width 1"]

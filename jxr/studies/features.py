@@ -21,11 +21,10 @@ from jxr import rng
 from jxr.config import BlurConfig, WeightsConfig
 from jxr.data import eval_batches
 from jxr.errors import UserError
-from jxr.files import exclusive
+from jxr.files import exclusive, write_json
 from jxr.models.vgg16 import Convention, blocks, extract, graphdef
 from jxr.models.vgg16_weights import fetch, fingerprint, load_vgg16_weights, random_weights
 from jxr.studies.dataset import Dataset
-from jxr.studies.workdir import write_json
 from jxr.training.processes import first_process_first
 from jxr.training.tasks import blurred_images
 

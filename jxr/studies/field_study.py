@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jxr.config import FieldConfig
+from jxr.files import write_json
 from jxr.studies.dataset import load_dataset
 from jxr.studies.field_blur import describe, field_of, recorded, true_blur, variant_operator
 from jxr.studies.field_clinical import EIGHT_BIT_MSE, clinical_rows, report_rows
@@ -22,7 +23,7 @@ from jxr.studies.field_growth import (
 )
 from jxr.studies.field_images import FieldImages, field_images
 from jxr.studies.field_restoration import restoration_rows
-from jxr.studies.workdir import Stages, claim, study_provenance, write_json
+from jxr.studies.workdir import Stages, claim, study_provenance
 
 
 def field_study(config: FieldConfig, workdir: Path, cache: Path) -> dict[str, Any]:

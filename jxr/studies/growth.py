@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
+from jxr.files import write_json
 from jxr.models import load_restorer
 from jxr.models.large_images import restore_large
 from jxr.optics import gaussian_blur, gaussian_profile
@@ -19,7 +20,6 @@ from jxr.studies import bench_sweeps
 from jxr.studies.field_growth import measure, noise_image
 from jxr.studies.fresh_process import in_fresh_process, peak_bytes
 from jxr.studies.timing import SAMPLE, cores, seconds_of, significant, version_of, waiting
-from jxr.studies.workdir import write_json
 from jxr.training.sweep import best_mapping
 
 ImageWork = Literal["blur", "wiener", "low_rank", "tiled", "restorer"]

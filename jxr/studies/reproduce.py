@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jxr.config import ReproduceConfig
+from jxr.files import write_json
 from jxr.models import load_restorer
 from jxr.studies.binary_tasks import BinaryTask, binary_task, default_tasks, examples
 from jxr.studies.classification_stage import classification_stage
@@ -18,7 +19,7 @@ from jxr.studies.features import load_backbone
 from jxr.studies.restoration_stage import blur_name, examples_stage, restoration_stage
 from jxr.studies.restorers import check_blur, check_reflect, check_unet
 from jxr.studies.sweep_stage import sweep_stage
-from jxr.studies.workdir import Stages, claim, study_provenance, write_json
+from jxr.studies.workdir import Stages, claim, study_provenance
 from jxr.training.launch import PLAIN, Launch
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from absl import logging
 
 from jxr.config import BlurConfig, ReproduceConfig, RestorerRun
+from jxr.files import write_arrays
 from jxr.models import load_restorer
 from jxr.studies.dataset import Dataset
 from jxr.studies.restorers import (
@@ -19,7 +20,6 @@ from jxr.studies.restorers import (
     wiener_restorer,
 )
 from jxr.studies.wiener_nets import restored_by_net
-from jxr.studies.workdir import write_arrays
 from jxr.training.launch import Launch
 
 RESTORERS = ("unet", "wiener", "wiener_net")

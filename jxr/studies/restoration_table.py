@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from jxr.config import BlurConfig, RestorationTableConfig
+from jxr.files import write_json
 from jxr.optics import Convention
 from jxr.studies.classical import METHODS, classical_row
 from jxr.studies.dataset import load_dataset
 from jxr.studies.linear_limit import linear_limit_rows
 from jxr.studies.measured_spectra import signal_spectrum
 from jxr.studies.restorers import Rounding, check_blur, check_reflect
-from jxr.studies.workdir import Stages, claim, study_provenance, write_json
+from jxr.studies.workdir import Stages, claim, study_provenance
 
 
 def restoration_table(config: RestorationTableConfig, workdir: Path, cache: Path) -> dict[str, Any]:

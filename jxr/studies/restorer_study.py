@@ -14,6 +14,7 @@ from jaxtyping import Int
 
 from jxr.config import BlurConfig, RestorerStudyConfig
 from jxr.evaluation import calibrate, coverage, error_map, mse
+from jxr.files import write_json
 from jxr.models import Restorer, load_restorer
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.error_bounds import every_other_patient
@@ -31,7 +32,7 @@ from jxr.studies.restorers import (
     spread,
 )
 from jxr.studies.wiener_nets import linear_estimates, restored_by_net
-from jxr.studies.workdir import Stages, claim, study_provenance, write_json
+from jxr.studies.workdir import Stages, claim, study_provenance
 
 TOLD = (0.8, 0.9, 1.0, 1.1, 1.2)  # the sigma that is told, as a factor of the true one
 WIDTH_ERROR = 0.2 / 3**0.5  # what is told of an error even within a fifth

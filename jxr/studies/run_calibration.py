@@ -19,6 +19,7 @@ from scipy.special import log_expit
 from jxr.config import ClassifierRun, ReproduceConfig
 from jxr.errors import UserError
 from jxr.evaluation import fit_scaling
+from jxr.files import write_json
 from jxr.models import named_leaves
 from jxr.provenance import provenance
 from jxr.studies.binary_tasks import binary_task, examples
@@ -27,7 +28,7 @@ from jxr.studies.classifiers import load_head, predict
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import Backbone, dataset_features
 from jxr.studies.reproduce import binary_tasks
-from jxr.studies.workdir import check_finished, claim, write_json
+from jxr.studies.workdir import check_finished, claim
 
 FILE = "calibration.json"
 

@@ -8,6 +8,7 @@ import numpy as np
 from jxr.config import ClassifierRun, DataConfig, RestorerRun
 from jxr.config_dict import completed, from_config_dict
 from jxr.errors import UserError
+from jxr.files import write_json
 from jxr.provenance import provenance
 from jxr.studies.binary_tasks import binary_task, examples
 from jxr.studies.classifiers import (
@@ -31,7 +32,7 @@ from jxr.studies.restorers import (
     unet_recipe,
     wiener_restorer,
 )
-from jxr.studies.workdir import check_finished, claim, claimed, read_run, write_json
+from jxr.studies.workdir import check_finished, claim, claimed, read_run
 from jxr.training.launch import PLAIN, Launch
 
 

@@ -20,12 +20,12 @@ from tqdm import tqdm
 from jxr import rng
 from jxr.config import BlurConfig, HeadConfig
 from jxr.data import eval_batches
+from jxr.files import write_arrays
 from jxr.models import Restorer, abstract, apply
 from jxr.models.vgg16 import extract
 from jxr.optics import cut_profile, effective_sigma, gaussian_profile, kernel_radius
 from jxr.studies.dataset import Dataset
 from jxr.studies.features import Backbone
-from jxr.studies.workdir import write_arrays
 from jxr.training.sweep import Mapped, best_mapping, mapping
 from jxr.training.tasks import blurred_images, build_head
 

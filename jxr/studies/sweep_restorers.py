@@ -15,11 +15,12 @@ from jaxtyping import Array, Float, Float64, Int, Key
 from jxr import rng
 from jxr.config import BlurConfig, RestorerSweepConfig, UNetConfig
 from jxr.data import eval_batches
+from jxr.files import write_json
 from jxr.models import abstract, apply
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.restorers import check_blur, check_unet, setting_of, unet_recipe
 from jxr.studies.sweep_members import Member, diverged, members_of, train_unet_stack
-from jxr.studies.workdir import FILES, Stages, claim, study_provenance, write_json
+from jxr.studies.workdir import FILES, Stages, claim, study_provenance
 from jxr.training.launch import PLAIN, Launch
 from jxr.training.sweep import Mapped, best_mapping, mapping
 from jxr.training.tasks import blurred_images, build_unet

@@ -16,6 +16,7 @@ from absl import logging
 from jaxtyping import Float64, Int
 
 from jxr.config import SigmaSweepConfig
+from jxr.files import write_json
 from jxr.models import load_restorer
 from jxr.studies.binary_tasks import Examples, binary_task, default_tasks, examples
 from jxr.studies.classifiers import classification_row, head_recipe, paired_differences
@@ -24,7 +25,7 @@ from jxr.studies.features import Backbone, dataset_features, load_backbone
 from jxr.studies.restorers import check_blur, check_reflect, spread
 from jxr.studies.sweep_grid import KINDS, Classifiers, Grid, predict_grid
 from jxr.studies.sweep_members import diverged, members_of, train_head_stack
-from jxr.studies.workdir import FILES, Stages, claim, study_provenance, write_json
+from jxr.studies.workdir import FILES, Stages, claim, study_provenance
 from jxr.training.launch import PLAIN, Launch
 
 LOSSES = {"accuracy": 0.05, "auc": 0.02}  # from the sharpest images, that count as broken

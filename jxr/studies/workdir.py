@@ -2,20 +2,18 @@
 
 import dataclasses
 import json
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from absl import logging
 
 from jxr.config_dict import completed
 from jxr.errors import UserError
-from jxr.files import training_lock, write_whole, written
+from jxr.files import read_json, training_lock, write_json, write_whole
 from jxr.provenance import git_commit, provenance
 from jxr.training.checkpoints import latest_step
 from jxr.training.processes import first_process_first
@@ -26,29 +24,6 @@ FREE = (".path", ".accumulate", ".remat")
 LEARNT_FROM = ("data.", "fingerprints.")
 # A study's results, by the part of the data that they are of.
 FILES = {"validation": "validation.json", "test": "results.json"}
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Writes JSON so that a crash leaves either the old file or the new one.
-
-    Raises:
-        UserError: it cannot be written here.
-    """
-    content = (json.dumps(values, indent=1, allow_nan=False) + "\n").encode()
-    with written(path):
-        write_whole(path, content)
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes an .npz file so that a crash leaves either the old file or the new one.
-
-    Raises:
-        UserError: it cannot be written here.
-    """
-    unfinished = path.with_name(f"unfinished-{path.name}")
-    with written(path):
-        np.savez(unfinished, **dict(arrays))  # type: ignore[arg-type]
-        os.replace(unfinished, path)
 
 
 def check_finished(workdir: Path, steps: int, command: str) -> None:
@@ -163,21 +138,6 @@ def read_run(workdir: Path) -> dict[str, Any]:
         raise UserError(f"{workdir}: no run here (config.json is missing): train first")
     values = read_json(path)
     if not isinstance(values.get("fingerprints"), dict):
-        raise UserError(f"{path}: damaged: put back a copy, or give another --workdir")
-    return values
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Returns what `write_json` wrote.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    try:
-        values = json.loads(path.read_text())
-    except ValueError:
-        values = None
-    if not isinstance(values, dict):
         raise UserError(f"{path}: damaged: put back a copy, or give another --workdir")
     return values
 

@@ -8,8 +8,8 @@ from absl import logging
 
 from jxr.config import BlurConfig, DataConfig, RestorerRun, WienerNetRun
 from jxr.errors import UserError
-from jxr.files import training_lock
-from jxr.studies.workdir import Stages, claim, read_run, write_json
+from jxr.files import training_lock, write_json
+from jxr.studies.workdir import Stages, claim, read_run
 
 
 def test_a_directory_belongs_to_one_config(tmp_path):
