@@ -19,6 +19,12 @@ def check_seeds(seeds: tuple[int, ...]) -> None:
         check_seed(seed)
 
 
+def check_each_once(name: str, values: tuple) -> None:
+    """Raises UserError for a list of settings that is empty or has one of them twice."""
+    if not values or len(set(values)) < len(values):
+        raise UserError(f"{name} is {values}: give at least one, each once")
+
+
 def check_scoring(tasks: tuple[str, ...], bootstrap_samples: int, caliper: float = 1.0) -> None:
     """Raises UserError for what no table of scores can be made with."""
     if len(set(tasks)) < len(tasks):

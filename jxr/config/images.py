@@ -4,7 +4,7 @@ import dataclasses
 import math
 from typing import Literal
 
-from jxr.config.checks import check_seed
+from jxr.config.checks import check_each_once, check_seed
 from jxr.errors import UserError
 
 
@@ -77,8 +77,7 @@ class BlurConfig:
 
 def check_settings(sigmas: tuple[float, ...], conventions: tuple[str, ...]) -> None:
     """Raises UserError for sigmas and conventions of which no table can be made."""
-    for name, values in {"sigmas": sigmas, "conventions": conventions}.items():
-        if not values or len(set(values)) < len(values):
-            raise UserError(f"{name} is {values}: give at least one, each once")
+    check_each_once("sigmas", sigmas)
+    check_each_once("conventions", conventions)
     for sigma in sigmas:
         BlurConfig(sigma=sigma)  # says what is wrong with it

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from typing import Literal
 
-from jxr.config.checks import check_scoring, check_seed, check_seeds
+from jxr.config.checks import check_each_once, check_scoring, check_seed, check_seeds
 from jxr.config.images import BlurConfig, DataConfig, WeightsConfig, check_settings
 from jxr.config.models import FineTuningConfig, HeadConfig
 from jxr.errors import UserError
@@ -98,9 +98,7 @@ class FieldConfig:
             if getattr(self, field) < 1:
                 raise UserError(f"{field} is {getattr(self, field)}: give 1 or more")
         for field in ("exposures", "noises", "growth_sizes"):
-            values = getattr(self, field)
-            if not values or len(set(values)) < len(values):
-                raise UserError(f"{field} is {values}: give at least one, each once")
+            check_each_once(field, getattr(self, field))
         if not all(math.isfinite(n) and n >= 0 for n in self.noises):
             raise UserError(f"noises is {self.noises}: give finite numbers, 0 or more")
         if not 0 < self.wanted_error < 1:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from jxr.config.checks import check_scoring, check_seeds
+from jxr.config.checks import check_each_once, check_scoring, check_seeds
 from jxr.config.images import BlurConfig, DataConfig, WeightsConfig
 from jxr.config.models import HeadConfig, UNetConfig
 from jxr.errors import UserError
@@ -15,8 +15,7 @@ def check_members(
     """Raises UserError for what no stack can be made of."""
     check_seeds(seeds)
     for name, values in {"learning_rates": learning_rates, **sigmas}.items():
-        if not values or len(set(values)) < len(values):
-            raise UserError(f"{name} is {values}: give at least one, each once")
+        check_each_once(name, values)
     for rate in learning_rates:
         if not (math.isfinite(rate) and rate > 0):
             raise UserError(f"learning_rates has {rate}: give positive numbers")
@@ -48,8 +47,7 @@ class SigmaSweepConfig:
         check_scoring(self.tasks, self.bootstrap_samples)
         if self.images < 0:
             raise UserError(f"images is {self.images}: give 0 or more")
-        if not self.noises or len(set(self.noises)) < len(self.noises):
-            raise UserError(f"noises is {self.noises}: give at least one, each once")
+        check_each_once("noises", self.noises)
         if len(self.noises) > 6:
             raise UserError(f"noises is {self.noises}: give at most 6, which a chart tells apart")
         for noise in self.noises:

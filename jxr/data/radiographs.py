@@ -6,11 +6,10 @@ from pathlib import Path
 from jxr.data.dicom import decode_dicom, is_dicom
 from jxr.data.radiograph import Radiograph, read_content
 from jxr.data.raster_files import decode_raster
+from jxr.data.records import IMAGE_SUFFIXES, listing
 from jxr.errors import UserError
 
 __all__ = ["Radiograph", "find_radiographs", "read_radiograph"]
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm"}
 
 
 def read_radiograph(path: str | Path) -> Radiograph:
@@ -32,6 +31,7 @@ def read_radiograph(path: str | Path) -> Radiograph:
     return decode(content, str(path))
 
 
+@listing()
 def find_radiographs(folder: str | Path) -> list[Path]:
     """Lists the images below a folder, sorted by path.
 
@@ -45,9 +45,7 @@ def find_radiographs(folder: str | Path) -> list[Path]:
     folder = Path(folder)
 
     def fail(error: OSError) -> None:
-        raise UserError(
-            f"{error.filename}: cannot be listed ({error.strerror}); check the folder"
-        ) from error
+        raise error  # which is told by `listing`; else the folder would be passed over
 
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; check the path")
@@ -66,7 +64,7 @@ def find_radiographs(folder: str | Path) -> list[Path]:
 def is_radiograph(path: Path) -> bool:
     """Says whether a file is an image by its suffix or, if it has none, by its first bytes."""
     suffix = path.suffix.lower()
-    if suffix in SUFFIXES:
+    if suffix in IMAGE_SUFFIXES:
         return True
     if (suffix and not suffix[1:].isdigit()) or path.name == "DICOMDIR" or not path.is_file():
         return False

@@ -20,6 +20,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from jxr.optics.checks import check_range
 from jxr.optics.focal_spots import LEVEL, MeasuredSpot
+from jxr.optics.psf import root
 from jxr.optics.transfer import Transfer
 
 Profile = Float[np.ndarray, " samples"]
@@ -140,10 +141,7 @@ def isotropic_transfer(frequencies: Profile, modulation: Profile) -> Transfer:
 
     def transfer(fy, fx):
         known, values = jnp.asarray(frequencies, fy.dtype), jnp.asarray(modulation, fy.dtype)
-        squared = fy**2 + fx**2
-        somewhere = squared > 0  # the root has no derivative at 0
-        radial = jnp.where(somewhere, jnp.sqrt(jnp.where(somewhere, squared, 1)), 0)
-        return jnp.interp(radial, known, values)
+        return jnp.interp(root(fy**2 + fx**2), known, values)
 
     return transfer
 

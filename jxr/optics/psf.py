@@ -148,6 +148,15 @@ def cut_profile(profile: Float[Array, " size"], std: Scalar) -> Float[Array, " s
     return kept / kept.sum()
 
 
+def root(value: Array | float) -> Array:
+    """Returns the square root, of derivative 0 at 0, where the root's own is infinite.
+
+    For roots of squares that vanish together with their first derivative, as those of no blur do.
+    """
+    zero = value == 0
+    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, value)))
+
+
 def gaussian_psf(
     sigma: Scalar,
     *,

@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jxr.optics.psf import Scalar
+from jxr.optics.psf import Scalar, root
 from jxr.restoration.cosine_filter import filter_cosines
 from jxr.restoration.spectra import Kernel, transfer_function
 
@@ -168,15 +168,6 @@ def kernel_width(kernel: Kernel) -> Float[Array, ""]:
         return jnp.sum(kernel.sum(others) * offsets**2)
 
     return root(sum(second_moment(axis) for axis in range(kernel.ndim)) / kernel.ndim)
-
-
-def root(value: Array | float) -> Array:
-    """Returns the square root, of derivative 0 at 0, where the root's own is infinite.
-
-    What is under it, for no blur or no noise, does not change there to first order.
-    """
-    zero = value == 0
-    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, value)))
 
 
 def radial_log_power(

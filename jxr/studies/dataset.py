@@ -90,6 +90,7 @@ def open_images(config: DataConfig) -> ImageSet:
             "no images: give --config.data.path=PATH (an image folder with train/ and test/, a CSV"
             " file, pneumoniamnist.npz, a prepared data set) or --config.data.source=phantoms"
         )
+    # Unlike Path's own, it leaves ~NAME of nobody as it is: a path that is not there, told below.
     path = Path(os.path.expanduser(config.path))
     if path.suffix.lower() == ".csv":
         return csv_set(path)

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from PIL import Image
 from tqdm import tqdm
 
-from jxr.data.radiographs import SUFFIXES, find_radiographs, read_radiograph
+from jxr.data.radiographs import find_radiographs, read_radiograph
+from jxr.data.records import IMAGE_SUFFIXES
 from jxr.errors import UserError
 from jxr.files import write_whole, written
 from jxr.models import load_restorer
@@ -93,7 +94,7 @@ def deblur_files(
 def result_name(name: str, suffix: str) -> str:
     """Returns a file's name with another suffix; DICOM files are often named by UIDs, with dots."""
     path = Path(name)
-    return (path.stem if path.suffix.lower() in SUFFIXES else name) + suffix
+    return (path.stem if path.suffix.lower() in IMAGE_SUFFIXES else name) + suffix
 
 
 def bar(tiles: list[tuple[int, int]]) -> Iterable[tuple[int, int]]:
