@@ -1,10 +1,10 @@
-"""Confidence intervals: the bootstrap over images and Wilson's for a fraction."""
+"""Confidence intervals: the bootstrap over patients and Wilson's for a fraction."""
 
 import math
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float, Float64, Integer
+from jaxtyping import Float, Float64, Integer, Shaped
 from scipy.stats import norm
 
 from jxr.evaluation.classification import check
@@ -21,17 +21,22 @@ def bootstrap_interval(
     statistic: Callable[[np.ndarray], np.ndarray],
     n: int,
     *,
+    patients: Shaped[np.ndarray, "n"] | None = None,
     samples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
 ) -> tuple[Float64[np.ndarray, "..."], Float64[np.ndarray, "..."]]:
-    """Percentile bootstrap interval of a statistic over images (Efron 1979).
+    """Percentile bootstrap interval of a statistic (Efron 1979), over patients.
+
+    Images of one patient are alike, so that patients are drawn, each with all images (the cluster
+    bootstrap, Davison and Hinkley 1997, section 3.8). An interval over images would be too narrow.
 
     Args:
         statistic: maps counts (how often each image was drawn: integers, resamples x n) to the
             statistic of each resample, a number or an array. NaN says that it does not exist for
             this resample (of one class only, say), which is then drawn anew.
         n: number of images, at least 1.
+        patients: whose each image is, in any code; None: no two are of one patient.
         samples: number of resamples.
         seed: of NumPy's generator; the same seed and n give the same resamples.
         level: the coverage aimed at, between 0 and 1.
@@ -40,16 +45,19 @@ def bootstrap_interval(
         The lower and the upper end, as the statistic of one resample is shaped.
 
     Raises:
-        ValueError: the statistic exists for hardly any resample, or there are no images.
+        ValueError: the statistic exists for hardly any resample, there are no images, or the
+            patients are not as many.
     """
     if n < 1:
         raise ValueError(f"a bootstrap needs images, got {n}")
+    owner = owners(n, patients)
+    size = owner.max() + 1
     generator = np.random.default_rng(seed)
     blocks: list[np.ndarray] = []
     for _ in range(10 * math.ceil(samples / BLOCK)):
-        drawn = generator.integers(0, n, size=(BLOCK, n)) + n * np.arange(BLOCK)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=BLOCK * n).reshape(BLOCK, n)
-        values = statistic(counts)
+        drawn = generator.integers(0, size, size=(BLOCK, size)) + size * np.arange(BLOCK)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=BLOCK * size).reshape(BLOCK, size)
+        values = statistic(counts[:, owner])
         exists = ~np.isnan(values.reshape(BLOCK, -1)).any(axis=1)
         blocks.append(values[exists])
         if sum(map(len, blocks)) >= samples:
@@ -59,6 +67,19 @@ def bootstrap_interval(
     values = np.concatenate(blocks)[:samples]
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return np.asarray(low), np.asarray(high)
+
+
+def owners(n: int, patients: Shaped[np.ndarray, "n"] | None) -> Integer[np.ndarray, "n"]:
+    """Returns whose each of n images is, as numbers from 0; without patients each its own.
+
+    Raises:
+        ValueError: the patients are not as many.
+    """
+    if patients is None:
+        return np.arange(n)
+    if patients.shape != (n,):
+        raise ValueError(f"patients must say whose each of {n} images is, got {patients.shape}")
+    return np.unique(patients, return_inverse=True)[1]
 
 
 def seed_means(
@@ -79,20 +100,22 @@ def seed_mean_interval(
     probabilities: Float[np.ndarray, "seeds n"],
     metric: Metric,
     *,
+    patients: Shaped[np.ndarray, "n"] | None = None,
     samples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
 ) -> tuple[float, float]:
     """Bootstrap interval of a metric's mean over training seeds.
 
-    Each resample takes the same images for every seed: the seeds share the test images, so that
-    they are no independent observations. The interval speaks of other test images, not of other
+    Each resample takes the same patients for every seed: the seeds share the test images, so that
+    they are no independent observations. The interval speaks of other test patients, not of other
     seeds.
 
     Args:
         labels: 0 or 1.
         probabilities: of class 1, in [0, 1], one row for each seed.
         metric: `accuracy` or `auc`, or alike.
+        patients: whose each image is; None: no two are of one patient.
         samples: number of resamples; those with one class only are drawn anew.
         seed: of the bootstrap, not of the training.
         level: the coverage aimed at, between 0 and 1.
@@ -107,6 +130,7 @@ def seed_mean_interval(
     low, high = bootstrap_interval(
         lambda counts: seed_means(metric, labels, probabilities, counts),
         labels.size,
+        patients=patients,
         samples=samples,
         seed=seed,
         level=level,
@@ -119,6 +143,7 @@ def roc_band(
     scores: Float[np.ndarray, "seeds n"],
     grid: Float[np.ndarray, "points"],
     *,
+    patients: Shaped[np.ndarray, "n"] | None = None,
     samples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
@@ -127,13 +152,14 @@ def roc_band(
 
     Curves are averaged at equal false positive rates ("vertically", Fawcett 2006,
     doi:10.1016/j.patrec.2005.10.010). The resamples are those of `seed_mean_interval` with the
-    same seed: over images, not stratified by class, the same images for every training seed. Each
+    same seed: over patients, not stratified by class, the same for every training seed. Each
     point's interval holds for that point alone, not for the whole curve at once.
 
     Args:
         labels: 0 or 1.
         scores: log-odds, or another score that is higher for class 1; one row for each seed.
         grid: false positive rates in [0, 1].
+        patients: whose each image is; None: no two are of one patient.
         samples: number of resamples; those with one class only are drawn anew.
         seed: of the bootstrap, not of the training.
         level: the coverage aimed at at each point, between 0 and 1.
@@ -168,7 +194,9 @@ def roc_band(
                 band[:] = np.mean(curves, axis=0)
         return bands
 
-    return bootstrap_interval(statistic, labels.size, samples=samples, seed=seed, level=level)
+    return bootstrap_interval(
+        statistic, labels.size, patients=patients, samples=samples, seed=seed, level=level
+    )
 
 
 def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:

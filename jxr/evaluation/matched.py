@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Float, Int, Integer, Shaped
 
 from jxr.evaluation.classification import accuracy, auc, check, score
-from jxr.evaluation.intervals import Metric, bootstrap_interval, seed_means
+from jxr.evaluation.intervals import Metric, seed_mean_interval
 
 
 @dataclass(frozen=True)
@@ -81,18 +81,25 @@ def match_pairs(
 
 
 def matched_scores(
-    pairs: Pairs, log_odds: Float[np.ndarray, "seeds n"], *, samples: int = 2000
+    pairs: Pairs,
+    log_odds: Float[np.ndarray, "seeds n"],
+    *,
+    patients: Shaped[np.ndarray, "n"] | None = None,
+    samples: int = 2000,
 ) -> dict[str, Any]:
     """The scores of a classifier on matched images, as they stand in results.json.
 
     Args:
         pairs: of `match_pairs`, places among the n images.
         log_odds: of class 1, one row for each training seed; 0 or more is called positive.
-        samples: number of resamples of the bootstrap, which draws whole pairs.
+        patients: whose each of the n images is; None: no two are of one patient.
+        samples: number of resamples of the bootstrap. It draws patients, with those of their images
+            that have partners, and does not keep pairs together: a patient's images may have
+            partners of several patients.
 
     Returns:
         `n`, the number of images in pairs; `accuracy`, `auc`, `sensitivity` and `specificity`,
-        means over seeds; `accuracy_ci95` and `auc_ci95`, for other pairs than these. Half of the
+        means over seeds; `accuracy_ci95` and `auc_ci95`, for other patients. Half of the
         images are positive, whatever their part among all, so that the accuracy is not comparable
         with that of all images; sensitivity, specificity and AUC are.
 
@@ -100,17 +107,13 @@ def matched_scores(
         ValueError: a score is not finite.
     """
     labels = np.repeat([0, 1], len(pairs.negative))
-    negative, positive = log_odds[:, pairs.negative], log_odds[:, pairs.positive]
-    both = np.concatenate([negative, positive], axis=1)
+    places = np.concatenate([pairs.negative, pairs.positive])
+    both = log_odds[:, places]
+    owners = None if patients is None else patients[places]
     scores = [score(labels, row, threshold=0.0) for row in both]
 
     def interval(metric: Metric) -> list[float]:
-        low, high = bootstrap_interval(
-            lambda counts: seed_means(metric, labels, both, np.tile(counts, 2)),
-            len(pairs.negative),
-            samples=samples,
-        )
-        return [float(low), float(high)]
+        return list(seed_mean_interval(labels, both, metric, patients=owners, samples=samples))
 
     return {
         "n": len(labels),

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
-from scipy.stats import binom
+from jaxtyping import Bool, Float, Integer, Shaped
 
 from jxr.evaluation.classification import check
-from jxr.evaluation.intervals import Metric, bootstrap_interval, seed_means
+from jxr.evaluation.intervals import Metric, bootstrap_interval, owners, seed_means
 
 
 @dataclass(frozen=True)
@@ -25,25 +24,44 @@ class McNemar:
     p_value: float
 
 
-def mcnemar(correct_a: Bool[np.ndarray, "n"], correct_b: Bool[np.ndarray, "n"]) -> McNemar:
-    """Exact test that two classifiers are right equally often (McNemar 1947).
+def mcnemar(
+    correct_a: Bool[np.ndarray, "n"],
+    correct_b: Bool[np.ndarray, "n"],
+    patients: Shaped[np.ndarray, "n"] | None = None,
+) -> McNemar:
+    """Exact test that two classifiers are right equally often (McNemar 1947), by patients.
 
     Images that both get right or both get wrong say nothing about the difference. If there is
-    none, each of the b + c others is a fair coin: b is binomial with p = 1/2 (the exact form of
-    doi:10.1007/BF02295996, which also holds for few discordant images).
+    none, a patient's others are as likely to speak for the one classifier as for the other: each
+    patient's b - c has a fair coin for its sign, and the p value is how often the sum of all is at
+    least as far from 0 as what was seen. For patients of one image each this is McNemar's exact
+    test, b binomial with p = 1/2 (doi:10.1007/BF02295996), which takes a patient's images for
+    independent and so finds too much.
 
     Args:
         correct_a: whether the first classifier is right, image by image.
         correct_b: the same of the second, on the same images in the same order.
+        patients: whose each image is, in any code; None: no two are of one patient.
 
     Returns:
         The counts and the p value; the p value is 1 if no image tells the two apart.
+
+    Raises:
+        ValueError: the patients are not as many as the images.
     """
-    b = int((correct_a & ~correct_b).sum())
-    c = int((correct_b & ~correct_a).sum())
-    # Twice the smaller tail counts the middle term twice if b == c: hence the limit of 1.
-    p_value = min(1.0, 2 * float(binom.cdf(min(b, c), b + c, 0.5)))
-    return McNemar(b=b, c=c, p_value=p_value)
+    difference = correct_a.astype(int) - correct_b
+    owner = owners(difference.size, patients)
+    sizes = np.abs(np.bincount(owner, difference).astype(int))
+    probability = np.ones(1)  # of each sum of signed sizes, the sum 0 in the middle
+    for size in sizes[sizes > 0]:
+        aside = np.zeros(2 * size)
+        probability = (np.append(probability, aside) + np.append(aside, probability)) / 2
+    sums = np.arange(probability.size) - probability.size // 2
+    return McNemar(
+        b=int((difference > 0).sum()),
+        c=int((difference < 0).sum()),
+        p_value=min(1.0, float(probability[np.abs(sums) >= abs(difference.sum())].sum())),
+    )
 
 
 @dataclass(frozen=True)
@@ -67,6 +85,7 @@ def paired_difference(
     second: Float[np.ndarray, "seeds n"],
     metric: Metric,
     *,
+    patients: Shaped[np.ndarray, "n"] | None = None,
     samples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
@@ -74,13 +93,14 @@ def paired_difference(
     """Paired bootstrap of the difference of a metric: both classifiers meet the same resamples.
 
     What makes images easy or hard for both drops out, so the interval is narrower than that of
-    either score. It speaks of other test images, not of other training seeds.
+    either score. It speaks of other test patients, not of other training seeds.
 
     Args:
         labels: 0 or 1.
         first: log-odds or probabilities, one row for each seed.
         second: the same of the other classifier, on the same images.
         metric: `accuracy` or `auc`, or alike.
+        patients: whose each image is; None: no two are of one patient.
         samples: number of resamples; those with one class only are drawn anew.
         seed: of the bootstrap.
         level: the coverage aimed at, between 0 and 1.
@@ -95,6 +115,8 @@ def paired_difference(
         better = seed_means(metric, labels, second, counts)
         return better - seed_means(metric, labels, first, counts)
 
-    low, high = bootstrap_interval(difference, labels.size, samples=samples, seed=seed, level=level)
+    low, high = bootstrap_interval(
+        difference, labels.size, patients=patients, samples=samples, seed=seed, level=level
+    )
     once = np.ones((1, labels.size), int)
     return Difference(mean=float(difference(once)[0]), low=float(low), high=float(high))

@@ -18,7 +18,7 @@ def adaptation_figure(results: Mapping[str, Any]) -> Figure:
         results: of `jxr.studies.adaptation`.
 
     Returns:
-        Two panels a task: 95 % intervals over images, and means with the middle 90 % of draws.
+        Two panels a task: 95 % intervals over patients, and means with the middle 90 % of draws.
     """
     rows = results["classification"]
     tasks, styles, ways = (

@@ -32,8 +32,8 @@ CAPTIONS = {
     "unet": "Figure 3. The U-Net as built in this run; channels above the blocks, pixels below, for"
     " a whole image.",
     "table1": "Accuracy on the test images at threshold 0.5. Lines are 95 % bootstrap intervals"
-    " over test images of the mean over seeds; diamonds are the report's numbers, which come"
-    " without intervals.",
+    " over the patients of the test images, of the mean over seeds; diamonds are the report's"
+    " numbers, which come without intervals.",
     "roc": "Figure 4. ROC curves, one thin line a seed; the report's figure has those on the left.",
     "restoration": "Mean squared error of the pixel values in [0, 1], all test images; an error of"
     " 0 stands on the left edge.",
@@ -44,8 +44,8 @@ STRESS_TEST = (
     " so that the report's &sigma; = 2 is a stress test, not a clinical blur.</p>\n"
 )
 INTERVALS = (
-    " In brackets 95 % intervals of the AUC: bootstrap over test images, not stratified by class,"
-    " the same images for all seeds, of the mean over seeds."
+    " In brackets 95 % intervals of the AUC: bootstrap over the patients of the test images, not"
+    " stratified by class, the same patients for all seeds, of the mean over seeds."
 )
 BANDS = (
     " Bands are such intervals of the sensitivity at each false positive rate by itself, not of the"

@@ -56,7 +56,7 @@ def sweep_section(rows: Sequence[Row]) -> str:
         " on the same recovered by the Wiener filter, which knows the kernel. Convention"
         f" {escape(first['convention'])}, noise {first['noise']:g},"
         f" {escape(first['input_precision'])}. Means over seeds; bands are 95 % bootstrap intervals"
-        " over test images, at each &sigma; by itself. Only the marked &sigma; were measured: lines"
+        " over patients, at each &sigma; by itself. Only the marked &sigma; were measured: lines"
         " between them lead the eye.</p>\n"
     )
     axes = axes_of(rows)

@@ -150,4 +150,4 @@ def domain_rows(
         known.append(predict(config.head, params, features[validation.rows]))
         said.append(predict(config.head, params, features[met.rows]))
     identity = {"task": task.name, "met": domain.name}
-    return scored(config, np.stack(known), validation.labels, np.stack(said), met.labels, identity)
+    return scored(config, np.stack(known), validation.labels, np.stack(said), met, identity)

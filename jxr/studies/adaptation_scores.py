@@ -9,6 +9,7 @@ from scipy.special import expit
 
 from jxr.config import AdaptationConfig, BlurConfig
 from jxr.evaluation import Scaling, fit_unlabelled, reliability
+from jxr.studies.binary_tasks import Examples
 from jxr.studies.classification_study import scaling_of
 from jxr.studies.classification_tables import best_threshold_accuracy
 from jxr.studies.classifiers import classification_row, paired_differences, paired_row
@@ -21,7 +22,7 @@ def scored(
     known: Float64[np.ndarray, "seeds validation"],
     known_labels: Int[np.ndarray, " validation"],
     said: Float64[np.ndarray, "seeds n"],
-    labels: Int[np.ndarray, " n"],
+    met: Examples,
     identity: Mapping[str, str],
 ) -> dict[str, Any]:
     """Returns the rows of all ways to calibrate, and notes on what could not be.
@@ -31,7 +32,7 @@ def scored(
         known: Log-odds of validation images of the styles that were trained on.
         known_labels: Their labels.
         said: Log-odds of the images of the style that is new.
-        labels: Theirs, to score by and for nothing else.
+        met: These images; labels and patients, to score by and for nothing else.
         identity: What tells the rows from others.
     """
     who = f"{identity['task']} without {identity['met']}"
@@ -52,11 +53,12 @@ def scored(
         way: np.stack([scaling(one) for scaling, one in zip(scalings, said, strict=True)])
         for way, scalings in ways.items()
     }
+    labels = met.labels
     table = []
     for way, odds in answers.items():
         probabilities = expit(odds)
         row = classification_row(
-            labels, odds, samples=config.bootstrap_samples, blur=BlurConfig(sigma=0.0),
+            met, odds, samples=config.bootstrap_samples, blur=BlurConfig(sigma=0.0),
             recipe=way, seeds=list(config.seeds), **identity,
         )  # fmt: skip
         table.append(
@@ -75,9 +77,9 @@ def scored(
     comparison = {
         **identity,
         "n": len(labels),
-        **paired_differences(labels, before, after, samples=config.bootstrap_samples),
+        **paired_differences(met, before, after, samples=config.bootstrap_samples),
         "mcnemar": [
-            paired_row(labels, *one, seed=seed)
+            paired_row(met, *one, seed=seed)
             for seed, *one in zip(config.seeds, before, after, strict=True)
         ],
     }

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 
 from jxr.data import LABELS, Record
 from jxr.errors import UserError
@@ -30,10 +30,11 @@ class BinaryTask(NamedTuple):
 
 
 class Examples(NamedTuple):
-    """The images of one task in one part of the data: rows of the data set, and labels 0 or 1."""
+    """The images of one task in one part of the data."""
 
-    rows: Int[np.ndarray, " n"]
-    labels: Int[np.ndarray, " n"]
+    rows: Int[np.ndarray, " n"]  # of the data set
+    labels: Int[np.ndarray, " n"]  # 0 or 1
+    patients: Shaped[np.ndarray, " n"]  # whose each is, by name
 
 
 def binary_task(name: str, records: tuple[Record, ...]) -> BinaryTask:
@@ -119,4 +120,4 @@ def examples(
         raise UserError(
             f"{task.name}: one of the two classes has no images in this part of the data"
         )
-    return Examples(rows, labels)
+    return Examples(rows, labels, np.array([records[row].patient for row in rows]))

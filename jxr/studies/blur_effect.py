@@ -123,8 +123,8 @@ def task_rows(
                 "samples": config.bootstrap_samples,
                 "blur": replace(config.blur, sigma=tested),
             }
-            tables["classification"].append(classification_row(task.test.labels, odds, **common))
-            tables["matched"].append(matched_row(task.pairs, odds, **common))
+            tables["classification"].append(classification_row(task.test, odds, **common))
+            tables["matched"].append(matched_row(task.pairs, task.test, odds, **common))
     sharp = min(config.sigmas)
     compared = [
         pair
@@ -150,13 +150,12 @@ def comparison(
     second: Float[np.ndarray, "1 n"],
 ) -> dict[str, Any]:
     """Returns by how much the second classifier scores above the first on the same test images."""
-    labels = task.test.labels
     row = paired_row(
-        labels,
+        task.test,
         first[0],
         second[0],
         task=task.name,
         train_test_a=list(first_sigmas),
         train_test_b=list(second_sigmas),
     )
-    return row | paired_differences(labels, first, second, samples=config.bootstrap_samples)
+    return row | paired_differences(task.test, first, second, samples=config.bootstrap_samples)

@@ -140,7 +140,7 @@ def score_tables(
             }
             tables["classification"].append(
                 classification_row(
-                    chosen.labels,
+                    chosen,
                     values,
                     samples=config.bootstrap_samples,
                     blur=config.blur,
@@ -149,7 +149,7 @@ def score_tables(
                 )
             )
             tables["roc_band"].append(
-                band_row(chosen.labels, values, samples=config.bootstrap_samples, **identity)
+                band_row(chosen, values, samples=config.bootstrap_samples, **identity)
             )
             for seed, row in zip(config.seeds, values, strict=True):
                 tables["roc"].append(roc_row(chosen.labels, row, seed=seed, **identity))
@@ -157,7 +157,7 @@ def score_tables(
             for index, seed in enumerate(config.seeds):
                 tables["paired"].append(
                     paired_row(
-                        chosen.labels,
+                        chosen,
                         log_odds[first][index],
                         log_odds[second][index],
                         task=task.name,

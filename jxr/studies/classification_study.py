@@ -169,8 +169,9 @@ def answers_to(
 ) -> Answered:
     """Returns the answers to one question, as the recipes give them and calibrated.
 
-    The recipe `report` stays as it is; `report-calibrated` is the same network; `ensemble` is the
-    mean of the calibrated log-odds of both networks of a seed.
+    The recipe `report` stays as it is, `report-calibrated` is the same network; `fine-tuned` is
+    calibrated, `fine-tuned-uncalibrated` the same network as it is; `ensemble` is the mean of the
+    calibrated log-odds of both networks of a seed.
     """
     scored = inputs.examples(part)[number]
     among = np.searchsorted(np.sort(inputs.dataset.part(part)), scored.rows)
@@ -188,12 +189,13 @@ def answers_to(
             answers[cell._replace(recipe="report-calibrated")] = scaled
         else:
             answers[cell] = scaled
+            answers[cell._replace(recipe=f"{cell.recipe}-uncalibrated")] = values
     for met in product(TRAIN_ON, KINDS):
         members = [answers[Cell(recipe, *met)] for recipe in ("report-calibrated", "fine-tuned")]
         answers[Cell("ensemble", *met)] = np.mean(members, axis=0)
     return Answered(
         name=inputs.tasks[number],
-        labels=scored.labels,
+        chosen=scored,
         prevalence=float(inputs.examples("validation")[number].labels.mean()),
         sharpness=in_batches(one_sharpness, inputs.dataset.images[scored.rows]),
         log_odds=answers,

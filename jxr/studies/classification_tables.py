@@ -9,6 +9,7 @@ from scipy.special import expit, logit
 
 from jxr.config import ClassificationConfig
 from jxr.evaluation import reliability, threshold_at_sensitivity
+from jxr.studies.binary_tasks import Examples
 from jxr.studies.classifiers import (
     band_row,
     classification_row,
@@ -33,10 +34,10 @@ class Answered(NamedTuple):
     """What all classifiers say to one question about some images."""
 
     name: str  # of the question
-    labels: Int[np.ndarray, " n"]
+    chosen: Examples
     prevalence: float  # of yes among validation images
     sharpness: Float[np.ndarray, " n"]  # of the images before any blur
-    # Above 0 is yes. Calibrated ones are for classes that are equally frequent.
+    # Above 0 is yes. All but the report's own are for classes that are equally frequent.
     log_odds: dict[Cell, Float64[np.ndarray, "seeds n"]]
 
 
@@ -65,7 +66,7 @@ def score_rows(answered: Answered, config: ClassificationConfig) -> Rows:
     """Returns the scores of every cell, at log-odds of 0."""
     return [
         classification_row(
-            answered.labels,
+            answered.chosen,
             values,
             samples=config.bootstrap_samples,
             blur=config.blur,
@@ -78,10 +79,11 @@ def score_rows(answered: Answered, config: ClassificationConfig) -> Rows:
 
 def matched_rows(answered: Answered, config: ClassificationConfig) -> Rows:
     """Returns the scores of every cell on pairs of images, one of each class, of one sharpness."""
-    pairs = pairs_of(answered.name, answered.labels, answered.sharpness, config.caliper)
+    pairs = pairs_of(answered.name, answered.chosen.labels, answered.sharpness, config.caliper)
     return [
         matched_row(
             pairs,
+            answered.chosen,
             values,
             samples=config.bootstrap_samples,
             blur=config.blur,
@@ -96,17 +98,19 @@ def operating_rows(answered: Answered, validation: Answered, config: Classificat
     """Returns what thresholds give that have a certain sensitivity on validation images.
 
     They are chosen for each seed, on images of the kind that it was trained on. Calibration keeps
-    the order of the images, so that `report-calibrated` would have the rows of `report`.
+    the order of the images, so that the same networks calibrated otherwise have the same rows.
     """
     rows = []
     for cell, values in answered.log_odds.items():
-        if cell.recipe == "report-calibrated":
+        if cell.recipe in ("report-calibrated", "fine-tuned-uncalibrated"):
             continue
         known = validation.log_odds[cell._replace(test_on=cell.train_on)]
         for wanted in SENSITIVITIES:
-            thresholds = [threshold_at_sensitivity(validation.labels, row, wanted) for row in known]
+            thresholds = [
+                threshold_at_sensitivity(validation.chosen.labels, row, wanted) for row in known
+            ]
             scores = mean_scores(
-                answered.labels,
+                answered.chosen,
                 values - np.array(thresholds)[:, None],
                 samples=config.bootstrap_samples,
             )
@@ -120,23 +124,25 @@ def calibration_rows(answered: Answered, config: ClassificationConfig) -> Rows:
     Beside them, the accuracy that the best threshold would give, chosen on these very images: what
     a recipe's order of the images allows, and no score of it.
 
-    To calibrated log-odds, those of the classes' frequency among validation images are added; the
-    report's own hold them already.
+    To log-odds that are for equally frequent classes, those of the classes' frequency among
+    validation images are added; the report's own hold them already.
     """
     rows = []
     for cell, values in answered.log_odds.items():
         prior = 0.0 if cell.recipe == "report" else float(logit(answered.prevalence))
         probabilities = expit(values + prior)
-        curve = reliability(np.tile(answered.labels, len(values)), probabilities.ravel())
-        each = [reliability(answered.labels, one).ece for one in probabilities]
+        curve = reliability(np.tile(answered.chosen.labels, len(values)), probabilities.ravel())
+        each = [reliability(answered.chosen.labels, one).ece for one in probabilities]
         rows.append(
             {
                 **identity(answered, cell),
                 "ece": float(np.mean(each)),
                 "best_threshold_accuracy": float(
-                    np.mean([best_threshold_accuracy(answered.labels, one) for one in values])
+                    np.mean(
+                        [best_threshold_accuracy(answered.chosen.labels, one) for one in values]
+                    )
                 ),
-                "prevalence": float(answered.labels.mean()),
+                "prevalence": float(answered.chosen.labels.mean()),
                 "assumed_prevalence": answered.prevalence,
                 "predicted": curve.predicted.tolist(),
                 "observed": curve.observed.tolist(),
@@ -171,13 +177,13 @@ def comparison_rows(answered: Answered, config: ClassificationConfig) -> Rows:
                     "recipe": recipe,
                     "classifier_a": describe(cells[0]),
                     "classifier_b": describe(cells[1]),
-                    "n": len(answered.labels),
+                    "n": len(answered.chosen.labels),
                     **paired_differences(
-                        answered.labels, first, second, samples=config.bootstrap_samples
+                        answered.chosen, first, second, samples=config.bootstrap_samples
                     ),
                     "agreement": float(((first >= 0) == (second >= 0)).mean()),
                     "mcnemar": [
-                        paired_row(answered.labels, *one, seed=seed)
+                        paired_row(answered.chosen, *one, seed=seed)
                         for seed, *one in zip(config.seeds, first, second, strict=True)
                     ],
                 }
@@ -194,7 +200,7 @@ def band_rows(answered: Answered, config: ClassificationConfig) -> Rows:
     """Returns the 95 % band of every cell's mean ROC curve."""
     return [
         band_row(
-            answered.labels,
+            answered.chosen,
             values,
             samples=config.bootstrap_samples,
             **identity(answered, cell),

@@ -21,6 +21,7 @@ from jxr.evaluation import (
     score,
     seed_mean_interval,
 )
+from jxr.evaluation.intervals import Metric
 from jxr.models import abstract, apply
 from jxr.studies.binary_tasks import Examples
 from jxr.studies.restorers import in_batches, setting_of
@@ -113,33 +114,45 @@ def _logits(graphdef: Any, params: Any, features: Array) -> Array:
 
 
 def classification_row(
-    labels: Int[np.ndarray, " n"],
+    chosen: Examples,
     log_odds: Float[np.ndarray, "seeds n"],
     *,
     samples: int,
     blur: BlurConfig,
     **identity: Any,
 ) -> dict[str, Any]:
-    """Returns one row of the classification table: means over seeds, intervals over images."""
+    """Returns one row of the classification table: means over seeds, intervals over patients."""
     return {
         **identity,
         **setting_of(blur),
-        "n": len(labels),
-        **mean_scores(labels, log_odds, samples=samples),
-        "auc_ci95": list(seed_mean_interval(labels, log_odds, auc, samples=samples)),
+        "n": len(chosen.labels),
+        "patients": len(np.unique(chosen.patients)),
+        **mean_scores(chosen, log_odds, samples=samples),
+        "auc_ci95": interval(chosen, log_odds, auc, samples=samples),
     }
 
 
+def interval(
+    chosen: Examples, log_odds: Float[np.ndarray, "seeds n"], metric: Metric, *, samples: int
+) -> list[float]:
+    """Returns the two ends of the interval of a mean over seeds, over patients."""
+    return list(
+        seed_mean_interval(
+            chosen.labels, log_odds, metric, patients=chosen.patients, samples=samples
+        )
+    )
+
+
 def mean_scores(
-    labels: Int[np.ndarray, " n"], log_odds: Float[np.ndarray, "seeds n"], *, samples: int
+    chosen: Examples, log_odds: Float[np.ndarray, "seeds n"], *, samples: int
 ) -> dict[str, Any]:
     """Returns means over seeds of the scores at log-odds of 0, and the accuracy's interval."""
-    scores = [score(labels, row, threshold=0.0) for row in log_odds]
+    scores = [score(chosen.labels, row, threshold=0.0) for row in log_odds]
     decided = partial(accuracy, threshold=0.0)
     names = ("accuracy", "auc", "sensitivity", "specificity")
     return {
         **{name: float(np.mean([getattr(one, name) for one in scores])) for name in names},
-        "accuracy_ci95": list(seed_mean_interval(labels, log_odds, decided, samples=samples)),
+        "accuracy_ci95": interval(chosen, log_odds, decided, samples=samples),
     }
 
 
@@ -152,20 +165,20 @@ def roc_row(
 
 
 def band_row(
-    labels: Int[np.ndarray, " n"],
+    chosen: Examples,
     log_odds: Float[np.ndarray, "seeds n"],
     *,
     samples: int,
     **identity: Any,
 ) -> dict[str, Any]:
-    """Returns the 95 % band of the mean ROC curve over seeds, over test images."""
+    """Returns the 95 % band of the mean ROC curve over seeds, over patients."""
     grid = np.linspace(0, 1, 101)
-    low, high = roc_band(labels, log_odds, grid, samples=samples)
+    low, high = roc_band(chosen.labels, log_odds, grid, patients=chosen.patients, samples=samples)
     return {**identity, "fpr": grid.tolist(), "tpr_ci95": [low.tolist(), high.tolist()]}
 
 
 def paired_differences(
-    labels: Int[np.ndarray, " n"],
+    chosen: Examples,
     first: Float[np.ndarray, "seeds n"],
     second: Float[np.ndarray, "seeds n"],
     *,
@@ -174,18 +187,21 @@ def paired_differences(
     """Returns by how much the second classifier's mean accuracy and AUC are above the first's."""
     row: dict[str, Any] = {}
     for name, metric in (("accuracy", partial(accuracy, threshold=0.0)), ("auc", auc)):
-        found = paired_difference(labels, first, second, metric, samples=samples)
+        found = paired_difference(
+            chosen.labels, first, second, metric, patients=chosen.patients, samples=samples
+        )
         row |= {f"{name}_difference": found.mean}
         row |= {f"{name}_difference_ci95": [found.low, found.high]}
     return row
 
 
 def paired_row(
-    labels: Int[np.ndarray, " n"],
+    chosen: Examples,
     first: Float[np.ndarray, " n"],
     second: Float[np.ndarray, " n"],
     **identity: Any,
 ) -> dict[str, Any]:
-    """Returns McNemar's test between two classifiers' decisions, by their log-odds."""
-    test = mcnemar((first >= 0) == labels, (second >= 0) == labels)
-    return {**identity, "b": test.b, "c": test.c, "p_value": test.p_value, "n": len(labels)}
+    """Returns McNemar's test by patients between two classifiers' decisions, by their log-odds."""
+    yes = chosen.labels == 1
+    test = mcnemar((first >= 0) == yes, (second >= 0) == yes, chosen.patients)
+    return {**identity, "b": test.b, "c": test.c, "p_value": test.p_value, "n": len(chosen.labels)}

@@ -156,13 +156,13 @@ def task_rows(
                 }
                 tables["classification"].append(
                     classification_row(
-                        task.test.labels,
+                        task.test,
                         test,
                         validation_auc=float(auc(task.validation.labels, validation)),
                         **common,
                     )
                 )
-                tables["matched"].append(matched_row(task.pairs, test, **common))
+                tables["matched"].append(matched_row(task.pairs, task.test, test, **common))
     return tables
 
 
@@ -190,6 +190,7 @@ def fitted(
 
 def matched_row(
     pairs: Pairs,
+    chosen: Examples,
     log_odds: Float[np.ndarray, "seeds n"],
     *,
     samples: int,
@@ -199,7 +200,8 @@ def matched_row(
     """Returns one row like `classification_row`'s, of a classifier on matched images only.
 
     Args:
-        pairs: of `match_pairs`, places among the n test images of the task.
+        pairs: of `match_pairs`, places among the task's n images that are scored.
+        chosen: these images.
         log_odds: of any classifier, one row a seed.
         samples: of the bootstrap.
         blur: of the blurred images.
@@ -208,7 +210,7 @@ def matched_row(
     return {
         **identity,
         **setting_of(blur),
-        **matched_scores(pairs, log_odds, samples=samples),
+        **matched_scores(pairs, log_odds, patients=chosen.patients, samples=samples),
     }
 
 

@@ -90,7 +90,7 @@ def train_heads(inputs: Inputs, train_on: str, launch: Launch) -> None:
             train_head(
                 inputs.config.head,
                 features,
-                Examples(np.searchsorted(rows, chosen.rows), chosen.labels),
+                chosen._replace(rows=np.searchsorted(rows, chosen.rows)),
                 seed=seed,
                 directory=folder,
                 title=f"{name} on {train_on}, seed {seed}",

@@ -155,7 +155,7 @@ def evaluate_classifier(
         }
         classification.append(
             classification_row(
-                chosen.labels,
+                chosen,
                 log_odds[None],
                 samples=2000,
                 blur=run.blur,

@@ -104,7 +104,7 @@ def scores(
         head = load_head(config.head, features.shape[1], directory)
         log_odds.append(predict(config.head, head, seen))
     return classification_row(
-        chosen.labels,
+        chosen,
         np.stack(log_odds),
         samples=config.bootstrap_samples,
         blur=blur,

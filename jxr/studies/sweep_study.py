@@ -105,7 +105,7 @@ def sigma_sweep_study(
         sound = trained[name].sound
         notes += [f"{name}: {note}" for note in diverged(members, trained[name])]
         for rows, table in zip(
-            task_rows(config, name, chosen.labels, log_odds[name][..., among], sound),
+            task_rows(config, name, chosen, log_odds[name][..., among], sound),
             tables.values(),
             strict=True,
         ):
@@ -145,7 +145,7 @@ def grid_of(config: SigmaSweepConfig) -> Grid:
 def task_rows(
     config: SigmaSweepConfig,
     task: str,
-    labels: Int[np.ndarray, " n"],
+    chosen: Examples,
     log_odds: Float64[np.ndarray, "settings kinds members n"],
     sound: np.ndarray,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -181,13 +181,13 @@ def task_rows(
             }
             blur = replace(config.blur, sigma=tested, noise=noise)
             samples = config.bootstrap_samples
-            scores.append(classification_row(labels, found, samples=samples, blur=blur, **identity))
+            scores.append(classification_row(chosen, found, samples=samples, blur=blur, **identity))
             differences.append(
                 {
                     **identity,
                     "sigma": tested,
                     "noise": noise,
-                    **paired_differences(labels, reference, found, samples=samples),
+                    **paired_differences(chosen, reference, found, samples=samples),
                 }
             )
     return scores, differences

@@ -54,6 +54,45 @@ def test_bootstrap_covers_the_true_auc():
     assert 0.87 <= covered / trials <= 0.999
 
 
+def test_patients_are_drawn_with_all_their_images():
+    """Four equal images of each of 100 patients say no more than one."""
+    values = np.random.default_rng(11).normal(size=100)
+    images, patients = np.repeat(values, 4), np.repeat(np.arange(100), 4)
+    order = np.random.default_rng(12).permutation(400)
+    found = bootstrap_interval(
+        lambda counts: counts @ images[order] / 400, 400, patients=patients[order]
+    )
+    alone = bootstrap_interval(lambda counts: counts @ values / 100, 100)
+    np.testing.assert_allclose(found, alone, atol=1e-12)
+    error = values.std() / math.sqrt(100)
+    assert found[0] == pytest.approx(values.mean() - 1.96 * error, abs=0.15 * error)
+
+
+def test_without_patients_every_image_is_one():
+    values = np.random.default_rng(13).normal(size=60)
+    alone = bootstrap_interval(lambda counts: counts @ values, 60)
+    assert alone == bootstrap_interval(lambda counts: counts @ values, 60, patients=np.arange(60))
+
+
+def test_only_intervals_over_patients_cover_where_their_images_are_alike():
+    """60 patients with five images each: scores are those of the patient, and a little noise."""
+    truth = stats.norm.cdf(1 / math.sqrt(2))
+    generator = np.random.default_rng(14)
+    patients = np.repeat(np.arange(60), 5)
+    labels = np.repeat([0, 1], 150)
+    trials, covered = 120, {"patients": 0, "images": 0}
+    for trial in range(trials):
+        alike = np.repeat(generator.normal(size=60), 5) * math.sqrt(0.9)
+        scores = (alike + generator.normal(size=300) * math.sqrt(0.1) + labels)[None]
+        for name, owners in (("patients", patients), ("images", None)):
+            low, high = seed_mean_interval(
+                labels, scores, auc, patients=owners, samples=150, seed=trial
+            )
+            covered[name] += low <= truth <= high
+    assert 0.86 <= covered["patients"] / trials <= 0.999
+    assert covered["images"] / trials < 0.75
+
+
 def test_images_are_resampled_jointly():
     """Equal seeds add no information; resampling each seed by itself would shrink the interval."""
     generator = np.random.default_rng(3)
@@ -94,6 +133,8 @@ def test_bootstrap_refuses_what_it_cannot_do():
         bootstrap_interval(lambda counts: np.full(len(counts), math.nan), 3, samples=5)
     with pytest.raises(ValueError, match="only one class"):
         seed_mean_interval(np.zeros(3, int), np.zeros((1, 3)), auc)
+    with pytest.raises(ValueError, match="whose each of 3 images"):
+        bootstrap_interval(lambda counts: counts.sum(axis=1), 3, patients=np.zeros(2))
 
 
 @pytest.mark.parametrize("decimals", [0, 6])  # many ties, and none
@@ -109,6 +150,27 @@ def test_intervals_of_auc_and_accuracy_equal_a_brute_force_over_drawn_images(dec
     for metric, values in ((auc, areas), (accuracy, fractions)):
         found = seed_mean_interval(labels, scores, metric, samples=150, seed=10, level=0.8)
         np.testing.assert_allclose(found, np.quantile(values, [0.1, 0.9]), atol=1e-12)
+
+
+def test_intervals_over_patients_equal_a_brute_force_over_drawn_patients():
+    generator = np.random.default_rng(15)
+    labels = generator.integers(0, 2, 40)
+    scores = generator.normal(size=(2, 40)) + labels
+    names = np.array(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"])
+    patients = np.r_[names, generator.choice(names, 29)]
+    grid = np.array([0, 0.2, 0.5, 1])
+    draws, areas, curves = np.random.default_rng(16), [], []
+    for _ in range(120):
+        drawn = names[draws.integers(0, len(names), size=len(names))]
+        index = np.concatenate([np.flatnonzero(patients == name) for name in drawn])
+        areas.append(np.mean([roc_auc_score(labels[index], row[index]) for row in scores]))
+        pairs = [roc_curve(labels[index], row[index], drop_intermediate=False) for row in scores]
+        curves.append(np.mean([np.interp(grid, fpr, tpr) for fpr, tpr, _ in pairs], axis=0))
+    options = {"patients": patients, "samples": 120, "seed": 16, "level": 0.8}
+    found = seed_mean_interval(labels, scores, auc, **options)
+    np.testing.assert_allclose(found, np.quantile(areas, [0.1, 0.9]), atol=1e-12)
+    band = roc_band(labels, scores, grid, **options)
+    np.testing.assert_allclose(band, np.quantile(curves, [0.1, 0.9], axis=0), atol=1e-12)
 
 
 @pytest.mark.parametrize("decimals", [0, 6])

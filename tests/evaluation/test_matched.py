@@ -102,10 +102,13 @@ def test_scores_are_those_of_the_images_in_pairs():
     assert found["accuracy_ci95"][0] < found["accuracy"] < found["accuracy_ci95"][1]
 
 
-def test_interval_draws_whole_pairs():
-    """Both images of a pair right, or both wrong: accuracy varies as that of n / 2 coins."""
-    pairs = Pairs(np.arange(100), np.arange(100, 200), 0.0, 0.0)
-    right = np.tile(np.arange(100) < 50, 2)
-    log_odds = np.where(right, 1.0, -1.0) * np.repeat([-1.0, 1.0], 100)
+def test_interval_draws_patients():
+    """Two images a patient, both right or both wrong: accuracy varies as that of n / 2 coins."""
+    pairs = Pairs(np.arange(200)[::-1], np.arange(200, 400), 0.0, 0.0)
+    patients = np.arange(400) // 2
+    log_odds = np.where(patients % 2, 1.0, -1.0) * np.repeat([-1.0, 1.0], 200)
+    found = matched_scores(pairs, log_odds[None], patients=patients, samples=4000)
+    low, high = found["accuracy_ci95"]
+    assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(0.25 / 200), rel=0.05)
     low, high = matched_scores(pairs, log_odds[None], samples=4000)["accuracy_ci95"]
-    assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(0.25 / 100), rel=0.05)
+    assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(0.25 / 400), rel=0.05)

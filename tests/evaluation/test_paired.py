@@ -1,6 +1,7 @@
 """McNemar's test against SciPy and a count by hand; the paired bootstrap against its variance."""
 
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pytest
@@ -27,6 +28,32 @@ def test_by_hand():
     assert mcnemar(*outcomes(0, 5, 0, 0)).p_value == pytest.approx(2 / 32)
 
 
+def test_copies_of_an_image_make_nothing_significant():
+    """Three equal images of each patient: the test of one image each, of three times the count."""
+    alone = outcomes(5, 2, 9, 1)
+    result = mcnemar(*(np.repeat(one, 3) for one in alone), np.repeat(np.arange(17), 3))
+    assert (result.b, result.c) == (6, 27)
+    assert result.p_value == pytest.approx(stats.binomtest(2, 11).pvalue, abs=1e-12)
+    assert mcnemar(*(np.repeat(one, 3) for one in alone)).p_value < result.p_value / 10
+
+
+def test_by_patients_it_is_the_share_of_all_signs():
+    generator = np.random.default_rng(1)
+    first, second = generator.random((2, 40)) < [[0.5], [0.75]]
+    patients = generator.choice(list("abcdefghij"), 40)
+    difference = np.array(
+        [
+            (first[patients == name].astype(int) - second[patients == name]).sum()
+            for name in "abcdefghij"
+        ]
+    )
+    sums = [abs(np.dot(signs, difference)) for signs in product((-1, 1), repeat=10)]
+    expected = np.mean(np.array(sums) >= abs(difference.sum()))
+    assert 0 < expected < 0.5
+    assert mcnemar(first, second, patients).p_value == pytest.approx(expected, abs=1e-12)
+    assert mcnemar(second, first, patients).p_value == pytest.approx(expected, abs=1e-12)
+
+
 def test_equal_classifiers_do_not_differ():
     assert mcnemar(*outcomes(10, 0, 0, 4)).p_value == 1
 
@@ -48,6 +75,19 @@ def test_the_interval_of_a_difference_has_the_variance_of_discordant_images():
     deviation = np.sqrt(b + c - (c - b) ** 2 / n) / n
     assert found.low == pytest.approx(found.mean - 1.96 * deviation, abs=0.0015)
     assert found.high == pytest.approx(found.mean + 1.96 * deviation, abs=0.0015)
+
+
+def test_the_interval_of_a_difference_is_over_patients():
+    """Each image twice, of one patient: the interval of each once, to the last digit."""
+    rng = np.random.default_rng(2)
+    labels = np.arange(200) % 2
+    first, second = labels + rng.normal(size=(2, 3, 200))
+    alone = paired_difference(labels, first, second, auc, samples=300)
+    twice = [np.repeat(one, 2, axis=-1) for one in (labels, first, second)]
+    found = paired_difference(*twice, auc, patients=np.repeat(np.arange(200), 2), samples=300)
+    assert (found.low, found.high) == pytest.approx((alone.low, alone.high), abs=1e-12)
+    by_image = paired_difference(*twice, auc, samples=300)
+    assert by_image.high - by_image.low < 0.8 * (found.high - found.low)
 
 
 def test_what_both_find_hard_drops_out():

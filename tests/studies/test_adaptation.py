@@ -12,7 +12,7 @@ from jxr.errors import UserError
 from jxr.reporting.adaptation_figure import write_adaptation
 from jxr.studies.adaptation import Domain, adaptation_study, check_classes, held_out_styles
 from jxr.studies.adaptation_scores import few_images, scored
-from jxr.studies.binary_tasks import binary_task
+from jxr.studies.binary_tasks import Examples, binary_task
 from jxr.studies.dataset import load_dataset
 from ml_collections_configs.adaptation import RUNS, get_config
 from tests.test_experiments import call, the_error
@@ -112,6 +112,11 @@ def test_nothing_is_learnt_from_a_style_or_patient_that_is_held_out(finished):
     assert left_out > 0
 
 
+def alone(labels):
+    """Images with these labels, each of a patient of its own."""
+    return Examples(np.arange(len(labels)), labels, np.arange(len(labels)))
+
+
 def known_answers(shift):
     """Log-odds of two normal groups, three apart on either side of a threshold that has moved."""
     rng = np.random.default_rng(0)
@@ -123,7 +128,7 @@ def known_answers(shift):
 def test_a_threshold_that_moved_is_found():
     config = AdaptationConfig(seeds=(0, 1), images=(30, 300, 500), draws=3, bootstrap_samples=100)
     labels, said = known_answers(6.0)
-    rows = scored(config, said - 6.0, labels, said, labels, {"task": "t", "met": "m"})
+    rows = scored(config, said - 6.0, labels, said, alone(labels), {"task": "t", "met": "m"})
     before, calibrated, after = rows["classification"]
     assert [row["recipe"] for row in rows["classification"]] == [
         "as trained", "calibrated", "without labels",
@@ -158,7 +163,7 @@ def test_one_group_is_left_as_trained():
     config = AdaptationConfig(seeds=(0,), images=(), bootstrap_samples=100)
     labels = (np.arange(600) % 2).astype(np.int32)
     said = np.random.default_rng(1).normal(size=(1, 600)) + 0.5 * labels
-    rows = scored(config, said, labels, said, labels, {"task": "t", "met": "m"})
+    rows = scored(config, said, labels, said, alone(labels), {"task": "t", "met": "m"})
     before, _, after = rows["classification"]
     assert after["two_groups"] == 0
     assert after["accuracy"] == before["accuracy"]

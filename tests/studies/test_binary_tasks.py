@@ -29,6 +29,7 @@ def test_virus_is_positive_and_normal_left_out():
     chosen = examples(binary_task("bacterial_vs_viral", REPORT), REPORT, np.arange(5))
     assert chosen.rows.tolist() == [1, 2, 3]
     assert chosen.labels.tolist() == [0, 1, 1]
+    assert chosen.patients.tolist() == ["1", "2", "3"]
 
 
 def test_a_task_without_one_of_its_classes_is_refused():

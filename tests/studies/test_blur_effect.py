@@ -107,7 +107,7 @@ def test_comparisons_by_hand(finished):
     rng = np.random.default_rng(0)
     labels = (np.arange(300) % 2).astype(np.int32)
     rows = np.arange(300)
-    parts = [Examples(rows[i::3], labels[i::3]) for i in range(3)]
+    parts = [Examples(rows[i::3], labels[i::3], rows[i::3]) for i in range(3)]
     pairs = open_task("normal_vs_pneumonia", load_dataset(config.data, folder / "cache"), 2.0).pairs
     task = Task("t", *parts, np.zeros(100), pairs)
     sharp = labels[:, None] * 6.0 + rng.normal(size=(300, 2))

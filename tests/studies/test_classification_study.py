@@ -32,7 +32,7 @@ from tests.tiny import tiny, tiny_phantoms
 
 KEYS = ("task", "recipe", "train_on", "test_on")
 FEW = PhantomConfig(train=36, test=18)
-RECIPES = ("report", "report-calibrated", "fine-tuned", "ensemble")
+RECIPES = ("report", "report-calibrated", "fine-tuned", "fine-tuned-uncalibrated", "ensemble")
 
 
 def small(name, path):
@@ -102,7 +102,7 @@ def test_rows(finished):
     for part, n in (("validation", 15), ("test", 18)):
         table = results[part]["classification"]
         assert json.loads((folder / "run" / FILES[part]).read_text()) == results[part]
-        assert len(table) == 2 * 4 * 2 * 3  # tasks, recipes, trained on, tested on
+        assert len(table) == 2 * 5 * 2 * 3  # tasks, recipes, trained on, tested on
         assert {row["recipe"] for row in table} == set(RECIPES)
         assert {row["n"] for row in table if row["task"] == "normal_vs_pneumonia"} == {n}
         for row in table:
@@ -111,8 +111,8 @@ def test_rows(finished):
         notes = results[part]["provenance"]["notes"]
         assert f"scored on {part} images" in notes
         assert not any("uncalibrated" in note for note in notes)
-    assert len(results["test"]["matched"]) == len(results["test"]["calibration"]) == 48
-    assert len(results["test"]["comparisons"]) == 2 * 4 * 4
+    assert len(results["test"]["matched"]) == len(results["test"]["calibration"]) == 60
+    assert len(results["test"]["comparisons"]) == 2 * 5 * 4
 
 
 @pytest.mark.resume
@@ -146,8 +146,9 @@ def test_scores_are_those_of_the_saved_predictions(finished):
         ("bacterial_vs_viral", viral, ill),
     ):
         number = list(saved["tasks"]).index(task)
-        for recipe in ("report", "fine-tuned"):
-            odds = saved[f"{recipe} original blurred"][:, kept, number]
+        for recipe in ("report", "fine-tuned", "fine-tuned-uncalibrated"):
+            network = recipe.removesuffix("-uncalibrated")
+            odds = saved[f"{network} original blurred"][:, kept, number]
             (row,) = (
                 row
                 for row in results["test"]["classification"]
@@ -156,8 +157,9 @@ def test_scores_are_those_of_the_saved_predictions(finished):
             )
             aucs = [roc_auc_score(labels[kept], one) for one in odds]
             assert row["auc"] == pytest.approx(np.mean(aucs))
-            if recipe == "report":  # the others are calibrated first
+            if recipe != "fine-tuned":  # which is calibrated first
                 assert row["accuracy"] == pytest.approx(((odds >= 0) == labels[kept]).mean())
+            if recipe == "report":
                 (calibration,) = (
                     one
                     for one in results["test"]["calibration"]
@@ -214,6 +216,8 @@ def test_calibration_keeps_the_order(finished):
     for (task, recipe, *cell), row in rows.items():
         if recipe == "report-calibrated":
             assert row["auc"] == pytest.approx(rows[task, "report", *cell]["auc"])
+        if recipe == "fine-tuned":
+            assert row["auc"] == pytest.approx(rows[task, f"{recipe}-uncalibrated", *cell]["auc"])
 
 
 def test_brightness_is_learnt(finished):
@@ -274,8 +278,8 @@ def test_the_best_threshold_by_brute_force():
 
 def test_each_class_of_a_question_weighs_the_same():
     questions = [
-        Examples(np.array([1, 3, 5, 9]), np.array([0, 1, 1, 1], np.int32)),
-        Examples(np.array([3, 9]), np.array([0, 1], np.int32)),
+        Examples(np.array([1, 3, 5, 9]), np.array([0, 1, 1, 1], np.int32), np.arange(4)),
+        Examples(np.array([3, 9]), np.array([0, 1], np.int32), np.arange(2)),
     ]
     wanted = answers(questions, np.array([1, 3, 5, 9]))
     np.testing.assert_array_equal(wanted.labels, [[0, 0], [1, 0], [1, 0], [1, 1]])

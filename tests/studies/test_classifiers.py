@@ -1,6 +1,7 @@
 """Rows of the tables, and log-odds from a head."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,13 +10,26 @@ import pytest
 from scipy.special import expit, logit, softmax
 
 from jxr.config import BlurConfig, HeadConfig, UNetConfig, WeightsConfig
+from jxr.evaluation import (
+    accuracy,
+    auc,
+    mcnemar,
+    paired_difference,
+    roc_band,
+    seed_mean_interval,
+)
+from jxr.evaluation.matched import match_pairs, matched_scores
 from jxr.models import apply, split
+from jxr.studies.binary_tasks import Examples
 from jxr.studies.classifiers import (
+    band_row,
     classification_row,
     head_recipe,
+    paired_differences,
     paired_row,
     predict,
 )
+from jxr.studies.controls_study import matched_row
 from jxr.studies.restorers import unet_recipe
 from jxr.training.tasks import build_head
 
@@ -63,15 +77,40 @@ def test_predictions_are_the_log_odds_of_the_head():
 
 
 def test_a_row_has_means_over_seeds_and_paired_counts_are_by_image():
-    labels = np.array([0, 0, 1, 1])
+    chosen = Examples(np.arange(4), np.array([0, 0, 1, 1]), np.array(["a", "b", "c", "c"]))
     log_odds = logit(np.array([[0.1, 0.6, 0.9, 0.4], [0.1, 0.2, 0.9, 0.8]]))
     row = classification_row(
-        labels, log_odds, samples=100, blur=BlurConfig(), task="t", seeds=[0, 1]
+        chosen, log_odds, samples=100, blur=BlurConfig(), task="t", seeds=[0, 1]
     )
     assert row["accuracy"] == pytest.approx((0.5 + 1) / 2)
     assert row["sensitivity"] == pytest.approx((0.5 + 1) / 2)
     assert row["specificity"] == pytest.approx((0.5 + 1) / 2)
     assert row["auc"] == pytest.approx((0.75 + 1) / 2)
-    paired = paired_row(labels, log_odds[0], log_odds[1], seed=0)
+    assert (row["n"], row["patients"]) == (4, 3)
+    paired = paired_row(chosen, log_odds[0], log_odds[1], seed=0)
     assert (paired["b"], paired["c"], paired["n"]) == (0, 2, 4)
     assert paired["p_value"] == pytest.approx(0.5)
+
+
+def test_every_interval_and_test_is_by_patients():
+    generator = np.random.default_rng(2)
+    labels = generator.integers(0, 2, 60)
+    first, second = generator.normal(size=(2, 3, 60)) + labels - 0.5
+    patients = np.repeat([f"patient{number}" for number in range(12)], 5)
+    chosen = Examples(np.arange(60), labels, patients)
+    known = {"patients": patients, "samples": 100}
+    row = classification_row(chosen, first, samples=100, blur=BlurConfig())
+    assert row["auc_ci95"] == list(seed_mean_interval(labels, first, auc, **known))
+    decided = partial(accuracy, threshold=0.0)
+    assert row["accuracy_ci95"] == list(seed_mean_interval(labels, first, decided, **known))
+    row = paired_differences(chosen, first, second, samples=100)
+    found = paired_difference(labels, first, second, auc, **known)
+    assert row["auc_difference_ci95"] == [found.low, found.high]
+    row = band_row(chosen, first, samples=100)
+    band = roc_band(labels, first, np.array(row["fpr"]), **known)
+    np.testing.assert_array_equal(row["tpr_ci95"], band)
+    right = ((one[0] > 0) == (labels == 1) for one in (first, second))
+    assert paired_row(chosen, first[0], second[0])["p_value"] == mcnemar(*right, patients).p_value
+    pairs = match_pairs(labels, generator.random(60), 1.0)
+    row = matched_row(pairs, chosen, first, samples=100, blur=BlurConfig())
+    assert row["auc_ci95"] == matched_scores(pairs, first, **known)["auc_ci95"]

@@ -120,8 +120,8 @@ def made_up(n):
 
 def test_the_fit_is_the_penalised_optimum_with_the_best_strength():
     features, labels = made_up(300)
-    train = Examples(np.arange(40), labels[:40])
-    validation = Examples(np.arange(40, 300), labels[40:])
+    train = Examples(np.arange(40), labels[:40], np.arange(40))
+    validation = Examples(np.arange(40, 300), labels[40:], np.arange(40, 300))
     scaled = (features - features[:40].mean(axis=0)) / features[:40].std(axis=0)
 
     def loss(rows, weights):
@@ -145,8 +145,8 @@ def test_the_fit_is_the_penalised_optimum_with_the_best_strength():
 
 def test_rows_that_are_neither_train_nor_validation_do_not_matter():
     features, labels = made_up(300)
-    train = Examples(np.arange(100), labels[:100])
-    validation = Examples(np.arange(100, 200), labels[100:200])
+    train = Examples(np.arange(100), labels[:100], np.arange(100))
+    validation = Examples(np.arange(100, 200), labels[100:200], np.arange(100, 200))
     first = fitted(features, train, validation)
     features[200:] = 1e6
     second = fitted(features, train, validation)

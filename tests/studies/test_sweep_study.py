@@ -12,7 +12,7 @@ from jxr.config_dict import from_config_dict
 from jxr.errors import UserError
 from jxr.models import load_restorer
 from jxr.reporting.sweep_figure import write_sigma_sweep
-from jxr.studies.binary_tasks import default_tasks
+from jxr.studies.binary_tasks import Examples, default_tasks
 from jxr.studies.classifiers import load_head, predict
 from jxr.studies.dataset import load_dataset
 from jxr.studies.features import cached_features, load_backbone
@@ -202,7 +202,8 @@ def test_only_the_report_s_learning_rate_is_called_report():
     settings = len(config.noises) * len(config.sigmas)
     log_odds = np.random.default_rng(0).normal(size=(settings, len(KINDS), 2, 6))
     labels = np.arange(6) % 2
-    rows, _ = task_rows(config, "a_vs_b", labels, log_odds, np.ones(2, bool))
+    chosen = Examples(np.arange(6), labels, np.arange(6))
+    rows, _ = task_rows(config, "a_vs_b", chosen, log_odds, np.ones(2, bool))
     found = {(row["learning_rate"], row["recipe"] == "report") for row in rows}
     assert found == {(1e-4, True), (1e-3, False)}
 
