@@ -81,7 +81,7 @@ def test_the_demo_runs(tmp_path):
         head=dataclasses.replace(config.head, schedule=once),
     )
     results = classification_study(config, tmp_path / "run", tmp_path / "cache", "test")
-    assert len(results["classification"]) == 4 * 2 * 3
+    assert len(results["classification"]) == 5 * 2 * 3
 
 
 def test_a_classifier_that_has_learnt_nothing_is_left_alone_and_named():
