@@ -5,13 +5,12 @@ are alike in it, it can no longer tell the classes apart.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Integer, Shaped
+from jaxtyping import Float, Float64, Int, Integer, Shaped
 
-from jxr.evaluation.classification import accuracy, auc, check, score
+from jxr.evaluation.classification import auc, check, score
 from jxr.evaluation.intervals import Metric, seed_mean_interval
 
 
@@ -95,7 +94,7 @@ def matched_scores(
         patients: whose each of the n images is; None: no two are of one patient.
         samples: number of resamples of the bootstrap. It draws patients, with those of their images
             that have partners, and does not keep pairs together: a patient's images may have
-            partners of several patients.
+            partners of several patients. But the classes weigh the same in each, as they do here.
 
     Returns:
         `n`, the number of images in pairs; `accuracy`, `auc`, `sensitivity` and `specificity`,
@@ -121,6 +120,24 @@ def matched_scores(
             name: float(np.mean([getattr(one, name) for one in scores]))
             for name in ("accuracy", "auc", "sensitivity", "specificity")
         },
-        "accuracy_ci95": interval(partial(accuracy, threshold=0.0)),
+        "accuracy_ci95": interval(balanced_accuracy),
         "auc_ci95": interval(auc),
     }
+
+
+def balanced_accuracy(
+    labels: Integer[np.ndarray, " n"],
+    log_odds: Float[np.ndarray, "seeds n"],
+    *,
+    counts: Integer[np.ndarray, "resamples n"],
+) -> Float64[np.ndarray, "seeds resamples"]:
+    """Returns the mean of sensitivity and specificity at log-odds of 0, a `Metric`.
+
+    It is the accuracy where the classes are equally frequent; a class without images counts as 0.
+    """
+    right = (log_odds >= 0) == (labels == 1)
+    shares = []
+    for of_class in (labels, 1 - labels):
+        times = counts * of_class
+        shares.append(right @ times.T / np.maximum(times.sum(axis=1), 1))
+    return np.mean(shares, axis=0)

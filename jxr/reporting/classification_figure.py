@@ -30,7 +30,8 @@ def scores_figure(rows: Sequence[Row], published: bool) -> Figure:
         list(dict.fromkeys(map(key, rows)))
         for key in (lambda row: row["task"], lambda row: row["recipe"], arm)
     )
-    figure = new_figure(8.6, (0.5 * len(arms) + 0.7) * len(tasks) + 0.8)
+    step = min(0.22, 0.9 / len(recipes))  # an arm takes 1
+    figure = new_figure(8.6, (0.12 * len(recipes) * len(arms) + 0.7) * len(tasks) + 0.8)
     panels = figure.subplots(len(tasks), len(SCORES), sharey=True, squeeze=False)
     for line, task in zip(panels, tasks, strict=True):
         for axes, (score, title) in zip(line, SCORES.items(), strict=True):
@@ -38,7 +39,7 @@ def scores_figure(rows: Sequence[Row], published: bool) -> Figure:
                 if row["task"] != task:
                     continue
                 number = recipes.index(row["recipe"])
-                y = arms.index(arm(row)) + 0.22 * (number - (len(recipes) - 1) / 2)
+                y = arms.index(arm(row)) + step * (number - (len(recipes) - 1) / 2)
                 axes.hlines(y, *row[f"{score}_ci95"], color=COLOURS[number], linewidth=1.6)
                 axes.plot(row[score], y, ls="none", markersize=4.5, **style(number))
                 value = ACCURACY.get((task, row["train_on"], row["test_on"]))
@@ -74,7 +75,7 @@ def reliability_figure(rows: Sequence[Row]) -> Figure:
     """
     shown = [row for row in rows if row["train_on"] == row["test_on"] == "original"]
     tasks, recipes = (list(dict.fromkeys(row[key] for row in shown)) for key in ("task", "recipe"))
-    figure = new_figure(4.2 * len(tasks), 4.8)
+    figure = new_figure(4.2 * len(tasks), 4.4 + 0.2 * len(recipes))
     for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
         axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8)
         for row in (row for row in shown if row["task"] == task):
@@ -91,7 +92,7 @@ def reliability_figure(rows: Sequence[Row]) -> Figure:
         )  # fmt: skip
         tidy(axes)
         legend = axes.legend(
-            fontsize=8, frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.13)
+            fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.13)
         )
         for handle in legend.legend_handles:
             handle.set_sizes([25])  # type: ignore[union-attr]

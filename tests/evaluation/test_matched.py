@@ -112,3 +112,10 @@ def test_interval_draws_patients():
     assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(0.25 / 200), rel=0.05)
     low, high = matched_scores(pairs, log_odds[None], samples=4000)["accuracy_ci95"]
     assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(0.25 / 400), rel=0.05)
+
+
+def test_the_classes_weigh_the_same_in_every_resample():
+    """All positives right, all negatives wrong: one half, whatever the resample's mix."""
+    pairs = Pairs(np.arange(50), np.arange(50, 100), 0.0, 0.0)
+    found = matched_scores(pairs, np.ones((1, 100)), patients=np.arange(100) // 5, samples=200)
+    assert found["accuracy_ci95"] == [0.5, 0.5]
