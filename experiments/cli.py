@@ -217,9 +217,7 @@ def _parse_flags(arguments: list[str]) -> list[str]:
     ) as e:
         _fail(e)
     except Exception as error:  # what else is wrong with the config file's own code
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        kind = type(error).__name__
-        _fail(UserError(f"{place.filename}, line {place.lineno}: {kind}: {error}"))
+        _fail(UserError(f"{_place(error)}: {type(error).__name__}: {error}"))
     if len(rest) > 1:
         _fail(UserError(f"unknown argument '{rest[1]}': flags begin with --"))
     return rest
@@ -243,6 +241,11 @@ def _guarded(main: Callable[[], None]) -> None:
         sys.exit(128 + stopped.signum)  # what a shell reports for a process that a signal ended
 
 
+def _place(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{place.filename}, line {place.lineno}"
+
+
 def _fail(error: Exception) -> NoReturn:
     _tell(error)
     sys.exit(USER_ERROR)
@@ -253,7 +256,9 @@ def _tell(error: Exception) -> None:
         error = error.args[0]  # ConfigDict's, of a key that is not there
     # A KeyError's own text is the repr of its message.
     message = " ".join(str(error.args[0] if isinstance(error, KeyError) else error).split())
-    if isinstance(error, KeyError) and message.startswith("'"):
+    if isinstance(error, KeyError) and message.startswith("'"):  # ConfigDict's
         key, _, hint = message.partition(" ")
         message = f"unknown config key {key}: {hint or 'jxr/config has them all'}"
+    elif isinstance(error, KeyError):
+        message = f"{_place(error)}: there is no '{message}'"
     print(f"error: {message}", file=sys.stderr, flush=True)

@@ -293,6 +293,7 @@ def test_config_file_that_is_not_there(tmp_path):
     [
         ("def get_config(:", r"SyntaxError: .* \(own\.py, line 1\)"),
         ("def get_config():\n  return sigma", r"own\.py, line 2: NameError: name 'sigma' is not"),
+        ("def get_config():\n  return {}['cpu']", r"own\.py, line 2: there is no 'cpu'"),
         ("from jxr.config import RestorerRun as get_config", "of type RestorerRun: give the keys"),
     ],
 )
