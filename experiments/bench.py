@@ -4,7 +4,7 @@ python -m experiments.bench [--what=blur,wiener] [--repeats=5] [--output=FILE]
 
 Ours and the peer (SciPy, scikit-image, PyTorch) alternate on the same inputs and as many threads,
 after a check that the results agree; medians are compared. Rows of peers that are not installed are
-left out. On a GPU it is the same command.
+left out. On a GPU it is the same command. Beside FILE.json, FILE.md has all its rows as tables.
 """
 
 import os
@@ -30,13 +30,15 @@ def main() -> None:
     # PyTorch wants memory on the same GPU.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
-    from jxr.reporting.bench_table import bench_table
+    from jxr.files import write_whole
+    from jxr.reporting.bench_table import bench_page, bench_table
     from jxr.reporting.tables import to_markdown
-    from jxr.studies.bench import run_bench
+    from jxr.studies.bench import read_rows, run_bench
 
     rows = run_bench(WHAT.value, output, repeats=REPEATS.value, scale=SCALE.value)
+    write_whole(output.with_suffix(".md"), bench_page(read_rows(output)).encode())
     print(to_markdown(bench_table(rows)))
-    print(f"rows: {output}")
+    print(f"rows: {output}, as tables: {output.with_suffix('.md')}")
 
 
 if __name__ == "__main__":

@@ -150,7 +150,10 @@ def test_rows_of_a_peer_that_is_missing_are_left_out(quick, tmp_path, monkeypatc
 def test_the_command(tmp_path):
     path = tmp_path / "folder" / "bench.json"
     path.parent.mkdir()
-    kept = {"what": "blur", "peer_name": "abacus", "device": "cpu", "dtype": "float32", "ratio": 9}
+    kept = {
+        "what": "blur", "peer_name": "abacus", "device": "cpu", "dtype": "float32", "ratio": 9,
+        "ours": 9, "peer": 1, "unit": "images/s", "batch": 1,
+    }  # fmt: skip
     path.write_text(json.dumps([kept]))
     finished = call("--what=blur", f"--output={path}", "--repeats=1", "--scale=tiny")
     assert finished.returncode == 0, finished.stderr
@@ -159,6 +162,9 @@ def test_the_command(tmp_path):
     assert len(rows) == 3
     assert finished.stdout.count("| Gaussian blur | scipy.ndimage") == 2
     assert f"rows: {path}" in finished.stdout
+    page = path.with_suffix(".md").read_text()
+    assert page.startswith("## cpu\n")
+    assert page.count("\n| Gaussian blur | ") == 3
 
 
 def test_mistakes_are_one_line(tmp_path):

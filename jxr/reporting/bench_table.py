@@ -1,9 +1,9 @@
-"""The benchmark's rows as a table for the README."""
+"""The benchmark's rows as tables."""
 
 from collections.abc import Sequence
 
 from jxr.reporting.labels import Row, name
-from jxr.reporting.tables import Table
+from jxr.reporting.tables import Table, sections, without
 
 # What is timed, where the label of a results row would not do.
 NAMES = {
@@ -45,6 +45,23 @@ def bench_table(rows: Sequence[Row]) -> Table:
             for row in rows
         ],
         words=("What", "Peer", "Unit", "Device", "Type"),
+    )
+
+
+def bench_page(rows: Sequence[Row]) -> str:
+    """All rows in Markdown, a table for each device.
+
+    Args:
+        rows: of experiments/results/bench.json.
+    """
+    devices = dict.fromkeys(row["device"] for row in rows)
+    return sections(
+        {
+            device: without(
+                bench_table([row for row in rows if row["device"] == device]), {"Device"}
+            )
+            for device in devices
+        }
     )
 
 

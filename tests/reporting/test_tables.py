@@ -1,6 +1,7 @@
 """Cells of the tables, written out by hand."""
 
 from jxr.reporting import Table, classification_table, paired_table, restoration_table, to_markdown
+from jxr.reporting.tables import error_table
 from tests.reporting.fake_results import classification_row, fake_results, restoration_row
 
 
@@ -45,6 +46,21 @@ def test_what_does_not_exist_is_a_dash():
     cells = only_row(restoration_table([row]))
     assert (cells["Recipe"], cells["PSNR (dB)"]) == ("\u2013", "\u2013")
     assert cells["Blur"] == "noise 0, float32, reflect boundary, radius 8"
+
+
+def test_errors_of_a_blur_are_one_row():
+    rows = [
+        restoration_row(sigma=sigma, method=method, mse=mse)
+        for sigma, method, mse in (
+            (1.0, "none", 1e-3), (1.0, "unet", 2e-4), (1.5, "none", 3e-3), (1.5, "unet", 4e-4),
+        )
+    ]  # fmt: skip
+    table = error_table(rows)
+    assert table.columns == ("Blur", "not restored", "U-Net", "Report's U-Net")
+    first, second = table.rows
+    assert first[1:] == ("1.000e-03", "2.000e-04", "2.447e-05")
+    assert second[1:] == ("3.000e-03", "4.000e-04", "–")
+    assert first[0] != second[0]
 
 
 def test_paired_rows():
