@@ -59,7 +59,7 @@ def test_errors_of_a_blur_are_one_row():
     assert table.columns == ("Blur", "not restored", "U-Net", "Report's U-Net")
     first, second = table.rows
     assert first[1:] == ("1.000e-03", "2.000e-04", "2.447e-05")
-    assert second[1:] == ("3.000e-03", "4.000e-04", "–")
+    assert second[1:] == ("3.000e-03", "4.000e-04", "\u2013")
     assert first[0] != second[0]
 
 
