@@ -38,7 +38,10 @@ def calibrate(
     confidence machine", 2003): in each of `BINS` equally large groups of pixels of like activity,
     the quantile ceil((m + 1) level) / m of their m absolute errors. Were pixels exchangeable, a new
     one would be covered with probability `level`, in every group. Pixels of one image are alike, so
-    this holds on average over images and not for a single one: measure it (`coverage`).
+    this does not hold for a single image, and on average over images only about, the better the
+    more there are: if all errors of an image were equal, those of n images would cover
+    ceil(n level) / (n + 1), 0.83 for 5 images and a level of 0.9, 0.896 for 192. Measure it
+    (`coverage`).
 
     Args:
         restored: the estimates.
