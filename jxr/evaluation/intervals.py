@@ -36,9 +36,10 @@ def bootstrap_interval(
             statistic of each resample, a number or an array. NaN says that it does not exist for
             this resample (of one class only, say), which is then drawn anew.
         n: number of images, at least 1.
-        patients: whose each image is, in any code; None: no two are of one patient.
+        patients: whose each image is, in any code; None: no two are of one patient. Of few (below
+            10 in a class, say) the interval is too narrow, of one it has no width.
         samples: number of resamples.
-        seed: of NumPy's generator; the same seed and n give the same resamples.
+        seed: of NumPy's generator; the same seed and patients give the same resamples.
         level: the coverage aimed at, between 0 and 1.
 
     Returns:

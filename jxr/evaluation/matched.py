@@ -95,6 +95,7 @@ def matched_scores(
         samples: number of resamples of the bootstrap. It draws patients, with those of their images
             that have partners, and does not keep pairs together: a patient's images may have
             partners of several patients. But the classes weigh the same in each, as they do here.
+            It does not match anew: what other pairs would have been found is not in the interval.
 
     Returns:
         `n`, the number of images in pairs; `accuracy`, `auc`, `sensitivity` and `specificity`,

@@ -92,8 +92,9 @@ def paired_difference(
 ) -> Difference:
     """Paired bootstrap of the difference of a metric: both classifiers meet the same resamples.
 
-    What makes images easy or hard for both drops out, so the interval is narrower than that of
-    either score. It speaks of other test patients, not of other training seeds.
+    What makes images easy or hard for both drops out, so that of classifiers that are alike the
+    interval is narrower than that of either score (of unlike ones it can be wider). It speaks of
+    other test patients, not of other training seeds.
 
     Args:
         labels: 0 or 1.

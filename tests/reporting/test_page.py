@@ -74,6 +74,7 @@ def test_page_is_complete_and_self_contained(tmp_path, figures):
     assert "0.8750" in text
     assert "1.110e-04" in text
     assert "config.weights.kind" in text
+    assert "a patient's images together" in text  # not images, in whose numbers p would be smaller
     assert checker.tags.count("img") == 6
     assert checker.tags.count("table") == 5
     links = [address[1:] for address in checker.addresses if address.startswith("#")]

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from jxr.config import DataConfig, PhantomConfig
-from jxr.data import index_folder, split_by_patient
+from jxr.data import Record, index_folder, split_by_patient
 from jxr.errors import UserError
-from jxr.studies.dataset import load_dataset
+from jxr.studies.dataset import few_patients, load_dataset
 from tests.tiny import write_csv
 
 
@@ -95,3 +95,24 @@ def test_what_cannot_be_opened_is_refused(tmp_path, tiny_images):
     table.write_text("\n".join(kept))
     with pytest.raises(UserError, match="no test images"):
         load(table, tmp_path)
+
+
+def test_few_test_patients_are_told(tmp_path):
+    """Of one patient, all resamples are alike and an interval has no width."""
+    records = [
+        Record(f"{label}{n}", label, f"{label}{n // images}", "test")
+        for label, images in (("normal", 1), ("sick", 3))
+        for n in range(24)
+    ]
+    others = [Record(f"train{n}", "rare", f"train{n}", "train") for n in range(3)]
+    (note,) = few_patients([*records, *others])
+    assert note.startswith("test images: 8 patients with 'sick';")
+    assert not few_patients([record for record in records if record.label == "normal"])
+    table = write_csv(tmp_path / "own")
+    lines = table.read_text().splitlines()
+    alone = [
+        ",".join([*line.split(",")[:2], "one", "test"]) if line.endswith("test") else line
+        for line in lines
+    ]
+    table.write_text("\n".join(alone))
+    assert any("1 patients with 'tb'" in note for note in load(table, tmp_path).notes)
