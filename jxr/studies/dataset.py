@@ -173,10 +173,10 @@ def few_patients(records: Sequence[Record]) -> list[str]:
         if record.split == "test":
             patients.setdefault(record.label, set()).add(record.patient)
     few = [
-        f"{len(names)} patients with '{label}'"
+        f"{len(names)} with '{label}'"
         for label, names in sorted(patients.items())
         if len(names) < FEW
     ]
     if not few:
         return []
-    return [f"test images: {', '.join(few)}; intervals over so few patients are too narrow."]
+    return [f"patients with test images: {', '.join(few)}: intervals over so few are too narrow"]

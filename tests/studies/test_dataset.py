@@ -106,7 +106,7 @@ def test_few_test_patients_are_told(tmp_path):
     ]
     others = [Record(f"train{n}", "rare", f"train{n}", "train") for n in range(3)]
     (note,) = few_patients([*records, *others])
-    assert note.startswith("test images: 8 patients with 'sick';")
+    assert note.startswith("patients with test images: 8 with 'sick':")
     assert not few_patients([record for record in records if record.label == "normal"])
     table = write_csv(tmp_path / "own")
     lines = table.read_text().splitlines()
@@ -115,4 +115,4 @@ def test_few_test_patients_are_told(tmp_path):
         for line in lines
     ]
     table.write_text("\n".join(alone))
-    assert any("1 patients with 'tb'" in note for note in load(table, tmp_path).notes)
+    assert any("1 with 'tb'" in note for note in load(table, tmp_path).notes)
