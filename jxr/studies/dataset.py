@@ -179,4 +179,4 @@ def few_patients(records: Sequence[Record]) -> list[str]:
     ]
     if not few:
         return []
-    return [f"patients with test images: {', '.join(few)}: intervals over so few are too narrow"]
+    return [f"patients with test images: {', '.join(few)}: intervals over so few are too narrow."]

@@ -29,6 +29,11 @@ def test_classification_row():
     }
 
 
+def test_the_report_s_numbers_have_its_digits():
+    cells = only_row(classification_table([classification_row(test_on="blurred")]))
+    assert cells["Report"] == "0.74"
+
+
 def test_originals_carry_no_blur():
     assert only_row(classification_table([classification_row()]))["Blur"] == "none"
 
