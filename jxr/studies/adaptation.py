@@ -20,7 +20,7 @@ from jxr.errors import UserError
 from jxr.files import write_json
 from jxr.studies.adaptation_scores import scored
 from jxr.studies.binary_tasks import BinaryTask, binary_task, default_tasks, examples
-from jxr.studies.classifiers import predict, train_head
+from jxr.studies.classifiers import keep_predictions, predict, train_head
 from jxr.studies.controls_study import control_features
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import dataset_features, load_backbone
@@ -47,7 +47,8 @@ def adaptation_study(
 
     Args:
         config: Which images, styles and seeds.
-        workdir: Run directory; gets `results.json` for test images, `validation.json` for styles.
+        workdir: Run directory; gets `results.json` for test images, `validation.json` for styles,
+            and what the heads say of each image in `predictions/`.
         cache: Folder of decoded images and features, which other runs may share.
         part: `validation` for styles of training images held out, or `test`.
         launch: See `fit`.
@@ -80,7 +81,7 @@ def adaptation_study(
                 f"{domain.name}/{task.name}",
                 partial(
                     domain_rows, config, dataset, features, domain, task,
-                    folder=workdir / "heads", launch=launch,
+                    workdir=workdir, launch=launch,
                 ),
             )  # fmt: skip
             notes += found.pop("notes")
@@ -130,12 +131,13 @@ def domain_rows(
     domain: Domain,
     task: BinaryTask,
     *,
-    folder: Path,
+    workdir: Path,
     launch: Launch,
 ) -> dict[str, Any]:
     """Trains the heads of one question that have not met a style, and scores them on it."""
     train, validation, met = (examples(task, dataset.records, rows) for rows in domain[1:])
     known, said = [], []
+    name = f"{task.name}-without-{domain.name.replace(' ', '')}"
     for seed in config.seeds:
         title = f"{task.name} without {domain.name}, seed {seed}"
         params = train_head(
@@ -143,11 +145,13 @@ def domain_rows(
             features,
             train,
             seed=seed,
-            directory=folder / f"{task.name}-without-{domain.name.replace(' ', '')}-seed{seed}",
+            directory=workdir / "heads" / f"{name}-seed{seed}",
             title=title,
             launch=launch,
         )
         known.append(predict(config.head, params, features[validation.rows]))
         said.append(predict(config.head, params, features[met.rows]))
+    file = workdir / "predictions" / f"{name}.npz"
+    keep_predictions(file, dataset, met, {"as trained": np.stack(said)})
     identity = {"task": task.name, "met": domain.name}
     return scored(config, np.stack(known), validation.labels, np.stack(said), met, identity)

@@ -18,7 +18,12 @@ from jaxtyping import Float
 from jxr.config import BlurConfig, BlurEffectConfig
 from jxr.files import write_json
 from jxr.studies.binary_tasks import default_tasks
-from jxr.studies.classifiers import classification_row, paired_differences, paired_row
+from jxr.studies.classifiers import (
+    classification_row,
+    keep_predictions,
+    paired_differences,
+    paired_row,
+)
 from jxr.studies.controls_study import Task, control_features, fitted, matched_row, open_task
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import Backbone, dataset_features, load_backbone
@@ -30,6 +35,8 @@ VGG16_CHANNELS = 512
 
 # By sigma, one row for each image of the data set.
 Features = dict[float, Float[np.ndarray, "n features"]]
+# By the sigmas of training and test: log-odds of the test images, the penalty's strength.
+Answers = dict[tuple[float, float], tuple[Float[np.ndarray, "1 n"], float]]
 
 
 def blur_effect_study(config: BlurEffectConfig, workdir: Path, cache: Path) -> dict[str, Any]:
@@ -37,7 +44,8 @@ def blur_effect_study(config: BlurEffectConfig, workdir: Path, cache: Path) -> d
 
     Args:
         config: Which images, sigmas and tasks.
-        workdir: Run directory; gets `results.json`.
+        workdir: Run directory; gets `results.json`, and what the classifiers say of each test
+            image in `predictions/`.
         cache: Folder of decoded images and features, which other runs may share.
 
     Raises:
@@ -67,7 +75,11 @@ def blur_effect_study(config: BlurEffectConfig, workdir: Path, cache: Path) -> d
         return features
 
     def scored(kind: str, task: Task) -> dict[str, list[dict[str, Any]]]:
-        return task_rows(config, task, features_of(kind))
+        answers = answers_of(config, task, features_of(kind))
+        said = {f"sigma {a:g}, {b:g}": odds for (a, b), (odds, _) in answers.items()}
+        file = workdir / "predictions" / f"{kind}-{task.name}.npz"
+        keep_predictions(file, dataset, task.test, said)
+        return task_rows(config, task, answers)
 
     for kind in kinds:
         for task in tasks:
@@ -104,27 +116,33 @@ def pooled_features(
     return np.stack(means)
 
 
-def task_rows(
-    config: BlurEffectConfig, task: Task, features: Features
-) -> dict[str, list[dict[str, Any]]]:
-    """Returns the scores of every pair of sigmas, and how each differs from no blur at all."""
-    tables: dict[str, list[dict[str, Any]]] = {"classification": [], "matched": []}
-    said = {}
+def answers_of(config: BlurEffectConfig, task: Task, features: Features) -> Answers:
+    """Trains a classifier on each sigma and asks it of the test images at each."""
+    answers = {}
     for trained in config.sigmas:
         model = fitted(features[trained], task.train, task.validation)
         for tested in config.sigmas:
             odds = model.decision_function(features[tested][task.test.rows])[None]
-            said[trained, tested] = odds
-            common: dict[str, Any] = {
-                "task": task.name,
-                "train_sigma": trained,
-                "seeds": [0],
-                "strength": model[-1].C,
-                "samples": config.bootstrap_samples,
-                "blur": replace(config.blur, sigma=tested),
-            }
-            tables["classification"].append(classification_row(task.test, odds, **common))
-            tables["matched"].append(matched_row(task.pairs, task.test, odds, **common))
+            answers[trained, tested] = odds, model[-1].C
+    return answers
+
+
+def task_rows(
+    config: BlurEffectConfig, task: Task, answers: Answers
+) -> dict[str, list[dict[str, Any]]]:
+    """Returns the scores of every pair of sigmas, and how each differs from no blur at all."""
+    tables: dict[str, list[dict[str, Any]]] = {"classification": [], "matched": []}
+    for (trained, tested), (odds, strength) in answers.items():
+        common: dict[str, Any] = {
+            "task": task.name,
+            "train_sigma": trained,
+            "seeds": [0],
+            "strength": strength,
+            "samples": config.bootstrap_samples,
+            "blur": replace(config.blur, sigma=tested),
+        }
+        tables["classification"].append(classification_row(task.test, odds, **common))
+        tables["matched"].append(matched_row(task.pairs, task.test, odds, **common))
     sharp = min(config.sigmas)
     compared = [
         pair
@@ -136,7 +154,8 @@ def task_rows(
         )
     ]
     tables["comparisons"] = [
-        comparison(config, task, *pair, said[pair[0]], said[pair[1]]) for pair in compared
+        comparison(config, task, *pair, answers[pair[0]][0], answers[pair[1]][0])
+        for pair in compared
     ]
     return tables
 

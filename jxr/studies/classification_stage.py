@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from jxr.config import ReproduceConfig
-from jxr.files import write_arrays
 from jxr.studies.binary_tasks import BinaryTask, Examples, examples
 from jxr.studies.classifiers import (
     band_row,
     classification_row,
     head_recipe,
+    keep_predictions,
     load_head,
     paired_row,
     predict,
@@ -198,10 +198,10 @@ def task_log_odds(
         result[train_on, test_on, restorer] = np.stack(
             [predict(config.head, heads[train_on, seed], seen) for seed in config.seeds]
         )
-    folder = workdir / "predictions"
-    folder.mkdir(exist_ok=True)
-    paths = [dataset.records[row].path for row in chosen.rows]
-    arrays: dict[str, Any] = {describe(*cell): values for cell, values in result.items()}
-    arrays |= {"paths": np.array(paths), "labels": chosen.labels}
-    write_arrays(folder / f"{task.name}.npz", arrays)
+    keep_predictions(
+        workdir / "predictions" / f"{task.name}.npz",
+        dataset,
+        chosen,
+        {describe(*cell): values for cell, values in result.items()},
+    )
     return result

@@ -1,6 +1,7 @@
 """Heads on frozen features: training, prediction, scores."""
 
 import dataclasses
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from jxr.evaluation import (
     seed_mean_interval,
 )
 from jxr.evaluation.intervals import Metric
+from jxr.files import write_arrays
 from jxr.models import abstract, apply
 from jxr.studies.binary_tasks import Examples
+from jxr.studies.dataset import Dataset
 from jxr.studies.restorers import in_batches, setting_of
 from jxr.training.checkpoints import load_params
 from jxr.training.launch import PLAIN, Launch
@@ -111,6 +114,24 @@ def predict(
 @partial(jax.jit, static_argnums=0)
 def _logits(graphdef: Any, params: Any, features: Array) -> Array:
     return apply(graphdef, params, features)
+
+
+def keep_predictions(
+    path: Path, dataset: Dataset, chosen: Examples, log_odds: Mapping[str, np.ndarray]
+) -> None:
+    """Writes what classifiers say of images, beside their paths and labels, as `.npz`.
+
+    Scores and intervals can be had anew of it, without any network.
+
+    Args:
+        path: of the file; its folder is made if need be.
+        dataset: the images.
+        chosen: those that the classifiers met.
+        log_odds: of class 1 by classifier, the last axis that of the images.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    paths = np.array([dataset.records[row].path for row in chosen.rows])
+    write_arrays(path, {**log_odds, "paths": paths, "labels": chosen.labels})
 
 
 def classification_row(

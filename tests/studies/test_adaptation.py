@@ -75,6 +75,21 @@ def test_rows_and_tables(finished):
     assert len(trained) == (2 + 1) * 2  # without each style and on all, seeds
 
 
+def test_scores_are_those_of_the_kept_predictions(finished):
+    _, folder, results = finished
+    for part, met in (("validation", "style 2"), ("test", "test")):
+        name = f"normal_vs_pneumonia-without-{met.replace(' ', '')}.npz"
+        kept = np.load(folder / "run" / "predictions" / name)
+        (row,) = (
+            row
+            for row in results[part]["classification"]
+            if (row["met"], row["recipe"]) == (met, "as trained")
+        )
+        assert kept["as trained"].shape == (2, row["n"]) == (2, len(kept["paths"]))
+        right = (kept["as trained"] >= 0) == kept["labels"]
+        assert row["accuracy"] == pytest.approx(right.mean())
+
+
 @pytest.mark.resume
 def test_a_finished_study_trains_nothing_again(finished, monkeypatch):
     config, folder, results = finished

@@ -5,13 +5,20 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from jxr.config import BlurEffectConfig
 from jxr.config_dict import from_config_dict
 from jxr.errors import UserError
 from jxr.reporting.blur_effect_figure import write_blur_effect
 from jxr.studies.binary_tasks import Examples
-from jxr.studies.blur_effect import blur_effect_study, blur_of, pooled_features, task_rows
+from jxr.studies.blur_effect import (
+    answers_of,
+    blur_effect_study,
+    blur_of,
+    pooled_features,
+    task_rows,
+)
 from jxr.studies.controls_study import Task, control_features, open_task
 from jxr.studies.dataset import load_dataset
 from jxr.studies.features import dataset_features, load_backbone
@@ -56,6 +63,18 @@ def test_rows_and_tables(finished):
     tables = (folder / "report" / "tables.md").read_text()
     assert tables.count("\n| ") == 3 * 2 + 8 + 2 * 16
     assert (folder / "report" / "figures" / "blur_effect.png").stat().st_size > 10_000
+
+
+def test_scores_are_those_of_the_kept_predictions(finished):
+    _, folder, results = finished
+    for kind in ("vgg16", "control-global_statistics"):
+        kept = np.load(folder / "run" / "predictions" / f"{kind}-normal_vs_pneumonia.npz")
+        ill = np.char.find(kept["paths"], "NORMAL") < 0
+        np.testing.assert_array_equal(kept["labels"], ill)
+        for row in results["classification"]:
+            if (row["features"], row["task"]) == (kind, "normal_vs_pneumonia"):
+                (odds,) = kept[f"sigma {row['train_sigma']:g}, {row['sigma']:g}"]
+                assert row["auc"] == pytest.approx(roc_auc_score(ill, odds))
 
 
 @pytest.mark.resume
@@ -112,7 +131,7 @@ def test_comparisons_by_hand(finished):
     task = Task("t", *parts, np.zeros(100), pairs)
     sharp = labels[:, None] * 6.0 + rng.normal(size=(300, 2))
     hidden = rng.normal(size=(300, 2))
-    tables = task_rows(config, task, {0.0: sharp, 1.0: hidden})
+    tables = task_rows(config, task, answers_of(config, task, {0.0: sharp, 1.0: hidden}))
     aucs = {(row["train_sigma"], row["sigma"]): row["auc"] for row in tables["classification"]}
     assert aucs[0.0, 0.0] > 0.99
     assert abs(aucs[1.0, 1.0] - 0.5) < 0.2
