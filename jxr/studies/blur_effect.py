@@ -36,7 +36,7 @@ VGG16_CHANNELS = 512
 # By sigma, one row for each image of the data set.
 Features = dict[float, Float[np.ndarray, "n features"]]
 # By the sigmas of training and test: log-odds of the test images, the penalty's strength.
-Answers = dict[tuple[float, float], tuple[Float[np.ndarray, "1 n"], float]]
+Answers = dict[tuple[float, float], tuple[Float[np.ndarray, "1 test"], float]]
 
 
 def blur_effect_study(config: BlurEffectConfig, workdir: Path, cache: Path) -> dict[str, Any]:
