@@ -65,7 +65,7 @@ def classification_study(
         inputs.examples(one)  # a class without images is said before the work, not after
     for name, chosen in zip(inputs.tasks, inputs.examples("validation"), strict=True):
         try:
-            check_folds(chosen.labels, dataset.patients(chosen.rows))
+            check_folds(chosen.labels, chosen.patients)
         except ValueError as error:
             raise UserError(
                 f"{name}: validation {error}: raise data.validation_fraction"
@@ -149,7 +149,7 @@ def scalings_of(
     places = np.searchsorted(rows, chosen.rows)
     images = inputs.dataset.images[chosen.rows]
     style = in_batches(lambda batch: np.hstack([borders(batch), sharpness(batch)]), images)
-    weights = overlap_weights(chosen.labels, style, inputs.dataset.patients(chosen.rows))
+    weights = overlap_weights(chosen.labels, style, chosen.patients)
     scalings, notes = {}, []
     for recipe, train_on in product(RECIPES, TRAIN_ON):
         known = validation[Cell(recipe, train_on, train_on)][:, places, number]
