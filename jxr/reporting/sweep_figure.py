@@ -68,19 +68,15 @@ def arm_of(row: Row) -> tuple[str, float, float | None]:
 
 
 def break_table(rows: Sequence[Row]) -> Table:
-    """At which sigma the classifiers break.
+    """At which sigma the classifiers break; a dash says not below the last.
 
     Args:
         rows: `breaks` of a study's results.
     """
-
-    def at(sigma: float | None) -> str:
-        return DASH if sigma is None else f"{sigma:.2f}"
-
     table = Table(
         columns=(
-            "Task", f"{SIGMA} trained", "Rate", "Images", "Noise", f"AUC breaks at {SIGMA}",
-            f"Accuracy breaks at {SIGMA}",
+            "Task", f"{SIGMA} trained", "Rate", "Images", "Noise", f"AUC breaks at {SIGMA} [95 %]",
+            f"Accuracy breaks at {SIGMA} [95 %]",
         ),
         rows=[
             (
@@ -89,14 +85,48 @@ def break_table(rows: Sequence[Row]) -> Table:
                 f"{row['learning_rate']:g}",
                 KINDS[row["test_on"]],
                 f"{row['noise']:g}",
-                at(row["auc_break"]),
-                at(row["accuracy_break"]),
+                pixels(row, "auc_break"),
+                pixels(row, "accuracy_break"),
             )
             for row in rows
         ],
         words=("Task", "Images"),
     )  # fmt: skip
     return with_rate(table, rows)
+
+
+def shift_table(rows: Sequence[Row]) -> Table:
+    """How far restoration moves that sigma; a dash says that it has passed the last.
+
+    Args:
+        rows: `breaks` of a study's results.
+    """
+    restored = [row for row in rows if "auc_shift" in row]
+    table = Table(
+        columns=(
+            "Task", f"{SIGMA} trained", "Rate", "Noise", f"By AUC, in {SIGMA} [95 %]",
+            f"By accuracy, in {SIGMA} [95 %]",
+        ),
+        rows=[
+            (
+                name(row["task"]),
+                f"{row['train_sigma']:g}",
+                f"{row['learning_rate']:g}",
+                f"{row['noise']:g}",
+                pixels(row, "auc_shift"),
+                pixels(row, "accuracy_shift"),
+            )
+            for row in restored
+        ],
+        words=("Task",),
+    )  # fmt: skip
+    return with_rate(table, restored)
+
+
+def pixels(row: Row, key: str) -> str:
+    """A sigma and its interval, as `2.41 [1.90, 3.05]`."""
+    sigma, low, high = (DASH if x is None else f"{x:.2f}" for x in (row[key], *row[f"{key}_ci95"]))
+    return f"{sigma} [{low}, {high}]" if {sigma, low, high} != {DASH} else DASH
 
 
 def score_table(rows: Sequence[Row], differences: Sequence[Row]) -> Table:
@@ -147,6 +177,7 @@ def write_sigma_sweep(results: Mapping[str, Any], folder: Path) -> None:
     sigma_sweep_figure(results).savefig(folder / "figures" / "sweep.png", dpi=150)
     tables = {
         "Where they break": break_table(results["breaks"]),
+        "How far restoration moves that": shift_table(results["breaks"]),
         "All settings": score_table(results["classification"], results["differences"]),
     }
     (folder / "tables.md").write_text(sections(tables))

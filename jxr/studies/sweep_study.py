@@ -4,7 +4,6 @@ Heads on frozen VGG-16 are trained as one stack, on images of one or more blurs,
 a whole grid of blur and noise, as they are and restored by the shipped network.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -19,16 +18,22 @@ from jxr.config import SigmaSweepConfig
 from jxr.files import write_json
 from jxr.models import load_restorer
 from jxr.studies.binary_tasks import Examples, binary_task, default_tasks, examples
-from jxr.studies.classifiers import classification_row, head_recipe, paired_differences
+from jxr.studies.classifiers import (
+    classification_row,
+    head_recipe,
+    keep_predictions,
+    paired_differences,
+)
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import Backbone, dataset_features, load_backbone
 from jxr.studies.restorers import check_blur, check_reflect, spread
+from jxr.studies.sweep_breaks import break_rows
 from jxr.studies.sweep_grid import KINDS, Classifiers, Grid, predict_grid
 from jxr.studies.sweep_members import diverged, members_of, train_head_stack
 from jxr.studies.workdir import FILES, Stages, claim, study_provenance
 from jxr.training.launch import PLAIN, Launch
 
-LOSSES = {"accuracy": 0.05, "auc": 0.02}  # from the sharpest images, that count as broken
+TABLES = ("classification", "differences", "breaks")
 
 
 def sigma_sweep_study(
@@ -97,24 +102,23 @@ def sigma_sweep_study(
             folder=workdir / f"grid-{part}",
             title=f"grid of {part} images",
         )
-    tables: dict[str, list[dict[str, Any]]] = {"classification": [], "differences": []}
+    tables: dict[str, list] = {key: [] for key in TABLES}
     notes = [*dataset.notes, f"scored on {len(tested)} {part} images"]
     for name in names:
         chosen = asked[name]
         among = np.searchsorted(tested, chosen.rows)
         sound = trained[name].sound
         notes += [f"{name}: {note}" for note in diverged(members, trained[name])]
-        for rows, table in zip(
-            task_rows(config, name, chosen, log_odds[name][..., among], sound),
-            tables.values(),
-            strict=True,
-        ):
-            table += rows
+        said = log_odds[name][..., among]
+        file = workdir / "predictions" / f"{part}-{name}.npz"
+        kinds = {kind: said[:, k].astype(np.float32) for k, kind in enumerate(KINDS)}
+        keep_predictions(file, dataset, chosen, kinds)
+        for key, rows in task_rows(config, name, chosen, said, sound).items():
+            tables[key] += rows
     results = {
         "provenance": study_provenance(config, stages, notes, **fingerprints),
         "part": part,
         **tables,
-        "breaks": break_rows(tables["classification"]),
     }
     write_json(workdir / FILES[part], results)
     return results
@@ -148,15 +152,16 @@ def task_rows(
     chosen: Examples,
     log_odds: Float64[np.ndarray, "settings kinds members n"],
     sound: np.ndarray,
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Returns the scores in every setting, and how they differ from those of the sharpest images.
+) -> dict[str, list[dict[str, Any]]]:
+    """Returns the scores in every setting, how they differ from the sharpest images', and breaks.
 
     Members that differ in nothing but the seed share a row; those that diverged are left out.
     """
-    scores, differences = [], []
+    tables: dict[str, list] = {key: [] for key in TABLES}
     members = members_of(config)
     settings = list(product(config.noises, config.sigmas))
     sharpest = settings.index((min(config.noises), min(config.sigmas)))
+    samples = config.bootstrap_samples
     for sigma, rate in product(config.train_sigmas, config.learning_rates):
         mine = [
             place
@@ -167,80 +172,28 @@ def task_rows(
             logging.warning("%s: no head for sigma %g, rate %g is left", task, sigma, rate)
             continue
         head = replace(config.head, schedule=replace(config.head.schedule, learning_rate=rate))
+        arm = {"task": task, "train_sigma": sigma, "learning_rate": rate}
         reference = log_odds[sharpest, KINDS.index("blurred"), mine]
         for (noise, tested), kind in product(settings, KINDS):
             found = log_odds[settings.index((noise, tested)), KINDS.index(kind), mine]
             identity: dict[str, Any] = {
-                "task": task,
+                **arm,
                 "recipe": head_recipe(head, config.weights),
-                "train_sigma": sigma,
-                "learning_rate": rate,
                 "seeds": [members[place].seed for place in mine],
                 "test_on": kind,
                 "restorer": "wiener_net" if kind == "recovered" else None,
             }
             blur = replace(config.blur, sigma=tested, noise=noise)
-            samples = config.bootstrap_samples
-            scores.append(classification_row(chosen, found, samples=samples, blur=blur, **identity))
-            differences.append(
-                {
-                    **identity,
-                    "sigma": tested,
-                    "noise": noise,
-                    **paired_differences(chosen, reference, found, samples=samples),
-                }
+            tables["classification"].append(
+                classification_row(chosen, found, samples=samples, blur=blur, **identity)
             )
-    return scores, differences
-
-
-def break_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns at which sigma the scores of each curve have lost `LOSSES`.
-
-    Against the same classifiers on the sharpest images with the least noise, not restored.
-
-    Args:
-        rows: `classification` of a study's results.
-    """
-    curves: dict[tuple, list[dict[str, Any]]] = {}
-    keys = ("task", "train_sigma", "learning_rate", "noise", "test_on")
-    for row in rows:
-        curves.setdefault(tuple(row[key] for key in keys), []).append(row)
-    result = []
-    for identity, curve in curves.items():
-        task, sigma, rate, _, _ = identity
-        alike = [
-            row
-            for row in rows
-            if (row["task"], row["train_sigma"], row["learning_rate"]) == (task, sigma, rate)
-            and row["test_on"] == "blurred"
-        ]
-        sharpest = min(alike, key=lambda row: (row["noise"], row["sigma"]))
-        ordered = sorted(curve, key=lambda row: row["sigma"])
-        result.append(
-            {
-                **dict(zip(keys, identity, strict=True)),
-                **{
-                    f"{score}_break": break_point(
-                        [row["sigma"] for row in ordered],
-                        [row[score] for row in ordered],
-                        sharpest[score] - loss,
-                    )
-                    for score, loss in LOSSES.items()
-                },
-            }
-        )
-    return result
-
-
-def break_point(sigmas: Sequence[float], scores: Sequence[float], least: float) -> float | None:
-    """Returns the first sigma at which the score is below `least`; None if it never is.
-
-    Between two sigmas the score is taken to be linear.
-    """
-    for number, score in enumerate(scores):
-        if score < least:
-            if number == 0:
-                return sigmas[0]
-            before, gap = scores[number - 1], sigmas[number] - sigmas[number - 1]
-            return sigmas[number - 1] + gap * (before - least) / (before - score)
-    return None
+            differences = paired_differences(chosen, reference, found, samples=samples)
+            setting = {"sigma": tested, "noise": noise}
+            tables["differences"].append({**identity, **setting, **differences})
+        for noise in config.noises:
+            places = [settings.index((noise, tested)) for tested in config.sigmas]
+            curves = {kind: log_odds[places, k][:, mine] for k, kind in enumerate(KINDS)}
+            tables["breaks"] += break_rows(
+                chosen, config.sigmas, curves, reference, samples=samples, **arm, noise=noise
+            )
+    return tables

@@ -1,9 +1,15 @@
 """The chart and tables of the sweep over sigma: which numbers belong to which classifiers."""
 
-from jxr.reporting.sweep_figure import break_table, score_table, sigma_sweep_figure
+from jxr.reporting.labels import DASH
+from jxr.reporting.sweep_figure import break_table, score_table, shift_table, sigma_sweep_figure
 from tests.reporting.fake_results import classification_row
 
 SIGMAS = (0.0, 1.0)
+BREAKS = {
+    "auc_break": None, "auc_break_ci95": [0.9, None], "accuracy_break": 1.0,
+    "accuracy_break_ci95": [0.5, 1.25], "auc_shift": None, "auc_shift_ci95": [None, None],
+    "accuracy_shift": -0.5, "accuracy_shift_ci95": [-1.0, 0.25],
+}  # fmt: skip
 
 
 def rows(rates):
@@ -32,8 +38,10 @@ def test_each_learning_rate_has_panels_and_rows_of_its_own():
 
     zero = {f"{score}_difference": 0.0 for score in ("accuracy", "auc")}
     zero |= {f"{key}_ci95": [0.0, 0.0] for key in zero}
-    breaks = [row | {"auc_break": None, "accuracy_break": 1.0} for row in found]
-    for table in (break_table(breaks), score_table(found, [zero] * len(found))):
+    breaks = [row | BREAKS for row in found]
+    for table in (
+        break_table(breaks), shift_table(breaks), score_table(found, [zero] * len(found)),
+    ):  # fmt: skip
         assert {row[table.columns.index("Rate")] for row in table.rows} == {"0.0001", "0.001"}
 
 
@@ -41,5 +49,13 @@ def test_one_learning_rate_is_not_worth_a_word():
     found = rows((1e-4,))
     titles = [axes.get_title() for axes in sigma_sweep_figure({"classification": found}).axes]
     assert not [title for title in titles if "rate" in title]
-    breaks = [row | {"auc_break": None, "accuracy_break": 1.0} for row in found]
-    assert "Rate" not in break_table(breaks).columns
+    breaks = [row | BREAKS for row in found]
+    assert "Rate" not in break_table(breaks).columns + shift_table(breaks).columns
+
+
+def test_break_points_that_lie_beyond_are_dashes():
+    row, *_ = rows((1e-4,))
+    told = break_table([row | BREAKS]).rows[0][-2:]
+    assert told == (f"{DASH} [0.90, {DASH}]", "1.00 [0.50, 1.25]")
+    assert shift_table([row | BREAKS]).rows[0][-2:] == (DASH, "-0.50 [-1.00, 0.25]")
+    assert not shift_table([row]).rows  # only rows of restored images have a shift

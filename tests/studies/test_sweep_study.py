@@ -21,8 +21,6 @@ from jxr.studies.runs import train_classifier
 from jxr.studies.sweep_grid import KINDS, Classifiers, Grid, predict_grid
 from jxr.studies.sweep_members import members_of, train_head_stack
 from jxr.studies.sweep_study import (
-    break_point,
-    break_rows,
     questions,
     sigma_sweep_study,
     task_rows,
@@ -101,7 +99,8 @@ def test_rows_tables_and_chart(finished):
         assert other["accuracy_difference"] == pytest.approx(row["accuracy"] - sharpest["accuracy"])
     write_sigma_sweep(results, folder / "report")
     tables = (folder / "report" / "tables.md").read_text()
-    assert tables.count("\n| ") == 2 * 2 + len(rows) + len(results["breaks"])
+    shifts = len(results["breaks"]) // 2  # of restored images against blurred ones
+    assert tables.count("\n| ") == 3 * 2 + len(rows) + len(results["breaks"]) + shifts
     assert (folder / "report" / "figures" / "sweep.png").stat().st_size > 10_000
 
 
@@ -203,30 +202,9 @@ def test_only_the_report_s_learning_rate_is_called_report():
     log_odds = np.random.default_rng(0).normal(size=(settings, len(KINDS), 2, 6))
     labels = np.arange(6) % 2
     chosen = Examples(np.arange(6), labels, np.arange(6))
-    rows, _ = task_rows(config, "a_vs_b", chosen, log_odds, np.ones(2, bool))
+    rows = task_rows(config, "a_vs_b", chosen, log_odds, np.ones(2, bool))["classification"]
     found = {(row["learning_rate"], row["recipe"] == "report") for row in rows}
     assert found == {(1e-4, True), (1e-3, False)}
-
-
-def test_break_points_by_hand():
-    sigmas = [0.0, 1.0, 2.0, 4.0]
-    assert break_point(sigmas, [0.9, 0.9, 0.8, 0.5], 0.85) == pytest.approx(1.5)
-    assert break_point(sigmas, [0.9, 0.9, 0.8, 0.5], 0.65) == pytest.approx(3.0)
-    assert break_point(sigmas, [0.9, 0.95, 0.9, 0.85], 0.85) is None
-    assert break_point(sigmas, [0.8, 0.9, 0.9, 0.9], 0.85) == 0.0
-    common = {"task": "t", "train_sigma": 0.0, "learning_rate": 1e-4}
-    rows = [
-        {**common, "noise": noise, "test_on": kind, "sigma": sigma, "accuracy": score, "auc": score}
-        for noise, kind, scores in (
-            (0.0, "blurred", (0.9, 0.8)),
-            (0.0, "recovered", (0.8, 0.9)),
-            (0.1, "blurred", (0.88, 0.88)),
-        )
-        for sigma, score in zip((0.0, 2.0), scores, strict=True)
-    ]
-    found = [(row["accuracy_break"], row["auc_break"]) for row in break_rows(rows)]
-    # All against 0.9, the score without blur, noise or restoration.
-    assert found == [pytest.approx((1.0, 0.4)), (0.0, 0.0), (None, None)]
 
 
 def test_mistakes_are_one_line(tmp_path):
