@@ -1,3 +1,4 @@
+import hashlib
 import random
 
 import pytest
@@ -47,6 +48,22 @@ def test_depends_on_the_seed_and_not_on_the_order():
         random.Random(i).shuffle(records)
         assert split_by_patient(records, fraction=0.2, seed=0) == split
     assert split_by_patient(records, fraction=0.2, seed=1) != split
+
+
+def test_the_split_is_the_documented_one_and_stays_so():
+    """Published results name a seed: the patients that it holds out must never change."""
+    records = [
+        Record(f"train/{name}_{label}.jpeg", label, name, "train")
+        for label, count in (("normal", 23), ("virus", 12))
+        for name in (f"{label}{number}" for number in range(count))
+    ]
+    _, validation = split_by_patient(records, fraction=0.15, seed=3)
+    expected = []
+    for label, count in (("normal", 3), ("virus", 2)):  # 3.45 and 1.8, rounded
+        names = [record.patient for record in records if record.label == label]
+        names.sort(key=lambda name: hashlib.sha256(f"3 {name}".encode()).hexdigest())
+        expected += names[:count]
+    assert {record.patient for record in validation} == set(expected)
 
 
 def test_too_few_patients():

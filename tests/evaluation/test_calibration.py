@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import expit, logit
+from scipy.stats import norm
 from sklearn.calibration import calibration_curve
 
-from jxr.evaluation.calibration import fit_scaling, fit_unlabelled, reliability
+from jxr.evaluation.calibration import Scaling, fit_scaling, fit_unlabelled, reliability
 
 
 @pytest.fixture
@@ -23,6 +24,8 @@ def test_bins_are_those_of_scikit_learn(predictions):
     np.testing.assert_allclose(found.observed, observed)
     np.testing.assert_allclose(found.predicted, predicted)
     assert found.count.sum() == 5000
+    observed, _ = calibration_curve(labels, probabilities, n_bins=15)
+    np.testing.assert_allclose(reliability(labels, probabilities).observed, observed)
 
 
 def test_ece_by_its_definition():
@@ -44,6 +47,25 @@ def test_true_probabilities_have_next_to_no_error_and_wrong_ones_do(predictions)
 def test_probabilities_outside_their_range_are_refused():
     with pytest.raises(ValueError, match="probabilities from"):
         reliability(np.array([0, 1]), np.array([-0.1, 0.5]))
+    with pytest.raises(ValueError, match="probabilities from"):
+        reliability(np.array([0, 1]), np.array([0.5, 1.1]))
+
+
+@pytest.mark.parametrize("function", [reliability, fit_scaling])
+def test_labels_and_scores_of_no_use_are_refused(function):
+    labels, scores = np.array([0, 1, 1, 0]), np.array([0.2, 0.9, 0.4, 0.6])
+    with pytest.raises(ValueError, match="NaN"):
+        function(labels, np.array([0.2, np.nan, 0.4, 0.6]))
+    with pytest.raises(ValueError, match="only one class"):
+        function(np.ones(4, int), scores)
+    with pytest.raises(ValueError, match="0 or 1"):
+        function(labels + 1, scores)
+
+
+def test_log_odds_of_float32_are_scaled_in_float64():
+    found = Scaling(slope=0.1, threshold=0.3)(np.float32([1.0, -2.5]))
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, [0.07, -0.28], rtol=1e-15)
 
 
 def test_scaling_finds_the_temperature(predictions):
@@ -102,6 +124,46 @@ def test_two_groups_are_found_without_labels(share):
     # 0, where the classifier was trained, calls all of them class 1.
     assert ((found(log_odds) >= 0) == labels).mean() > 0.95 > share + 0.03
     assert reliability(labels.astype(int), expit(found(log_odds))).ece < 0.02
+
+
+def test_the_mixture_has_the_greatest_likelihood():
+    """Of uneven groups that overlap, against a search from the distributions themselves."""
+    rng = np.random.default_rng(4)
+    log_odds = np.concatenate([rng.normal(0, 1, 1900), rng.normal(3, 1, 100)])
+
+    def loss(numbers):
+        a, b, log_std, prior = numbers
+        share = expit(prior)
+        density = (1 - share) * norm.pdf(log_odds, a, np.exp(log_std))
+        return -np.log(density + share * norm.pdf(log_odds, b, np.exp(log_std))).mean()
+
+    start = [0, 3, 0, logit(0.05)]
+    a, b, log_std, prior = minimize(loss, start, method="BFGS", options={"gtol": 1e-8}).x
+    slope = (b - a) / np.exp(2 * log_std)
+    found = fit_unlabelled(log_odds)
+    assert found.slope == pytest.approx(slope, rel=0.01)
+    assert found.threshold == pytest.approx((a + b) / 2 - prior / slope, abs=0.02)
+
+
+@pytest.mark.parametrize(("apart", "groups"), [(1.7, 1), (2.3, 2)])
+def test_two_peaks_are_more_than_two_standard_deviations_apart(apart, groups):
+    """The density of two equal groups itself has a second peak from there on."""
+    places = np.linspace(-5, 8, 1301)
+    density = norm.pdf(places) + norm.pdf(places, apart)
+    assert (np.diff(np.sign(np.diff(density))) < 0).sum() == groups
+    # Quantiles instead of draws: their moments are those of the distributions.
+    normal = norm.ppf((np.arange(2000) + 0.5) / 2000)
+    log_odds = np.concatenate([normal, normal + apart])
+    if groups == 2:
+        assert fit_unlabelled(log_odds).threshold == pytest.approx(apart / 2, abs=0.01)
+    else:
+        with pytest.raises(ValueError, match="a single peak"):
+            fit_unlabelled(log_odds)
+
+
+def test_ten_log_odds_are_enough():
+    found = fit_unlabelled(np.repeat([0.0, 0.1, 0.2, 5.0, 5.2], 2))
+    assert 0.2 < found.threshold < 5.0
 
 
 def test_units_do_not_count():

@@ -1,5 +1,7 @@
 """Scores against their definitions and scikit-learn."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -34,6 +36,19 @@ def test_auc_counts_pairs(ties, dtype):
     )
 
 
+def test_scores_that_only_float64_tells_apart_are_no_ties():
+    labels, scores = example(ties=False)
+    close = 1 + 1e-12 * scores
+    assert float(auc(labels, close)) == float(auc(labels, scores))
+    np.testing.assert_array_equal(roc(labels, close)[:2], roc(labels, scores)[:2])
+
+
+def test_a_resample_of_one_class_has_no_auc():
+    labels, scores = np.array([0, 1, 1]), np.array([0.4, 0.2, 0.8])
+    counts = np.array([[1, 1, 1], [2, 1, 0], [3, 0, 0], [0, 1, 2]])
+    np.testing.assert_array_equal(auc(labels, scores, counts=counts), [0.5, 0, np.nan, np.nan])
+
+
 def test_auc_and_accuracy_of_each_seed():
     labels, first = example()
     rows = np.stack([first, 1 - first, np.full_like(first, 0.5)])
@@ -55,6 +70,7 @@ def test_score_by_hand():
     assert scores.specificity == 3 / 4
     assert scores.auc == 12 / 16
     assert score(labels, probabilities, threshold=0.55).sensitivity == 2 / 4
+    assert score(labels, probabilities, threshold=0.55).accuracy == 5 / 8
     assert score(labels, probabilities, threshold=0.65).specificity == 1
 
 
@@ -93,11 +109,15 @@ def test_roc_ends_and_area():
     assert fpr[middle] == called[labels == 0].mean()
 
 
-@pytest.mark.parametrize("function", [score, roc, auc, accuracy])
+@pytest.mark.parametrize(
+    "function", [score, roc, auc, accuracy, partial(threshold_at_sensitivity, sensitivity=0.9)]
+)
 def test_bad_input_is_named(function):
     labels, probabilities = example()
     with pytest.raises(ValueError, match="NaN"):
         function(labels, np.where(np.arange(labels.size) == 3, np.nan, probabilities))
+    with pytest.raises(ValueError, match="infinity"):
+        function(labels, np.where(np.arange(labels.size) == 3, -np.inf, probabilities))
     with pytest.raises(ValueError, match="only one class"):
         function(np.ones_like(labels), probabilities)
     with pytest.raises(ValueError, match="0 or 1"):

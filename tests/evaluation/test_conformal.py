@@ -22,6 +22,7 @@ def pairs(count: int, seed: int):
 def test_the_wanted_share_is_covered_in_quiet_and_in_busy_places(level):
     originals, restored = pairs(40, seed=0)
     bound = calibrate(restored, originals, level=level)
+    assert bound.level == level
     originals, restored = pairs(40, seed=1)
     covered = coverage(bound, restored, originals)
     assert covered.shape == (40,)
@@ -53,6 +54,24 @@ def test_the_activity_of_a_slope_is_its_steepness():
     rows, columns = np.mgrid[:32, :32]
     slope = (0.03 * rows + 0.04 * columns)[None, ..., None].astype(np.float32)
     np.testing.assert_allclose(activity(slope), 0.05, rtol=1e-4)
+
+
+def test_the_activity_of_an_image_is_its_own():
+    images = np.random.default_rng(4).random((3, 12, 14, 1))
+    for image, found in zip(images, activity(images), strict=True):
+        np.testing.assert_array_equal(activity(image[None])[0], found)
+
+
+def test_a_black_frame_has_the_bound_of_its_own_errors():
+    """A third of all pixels has no activity at all, so that several edges are the same."""
+    restored = np.random.default_rng(5).random((2, 24, 48, 1))
+    restored[:, :, :24] = 0
+    frame = activity(restored) == 0
+    assert 0.3 < frame.mean() < 0.35
+    originals = restored + np.where(frame, 0.01, 0.05)
+    bounds = error_map(calibrate(restored, originals, level=0.8), restored)
+    np.testing.assert_allclose(bounds[frame], 0.01)
+    np.testing.assert_allclose(bounds[:, :, 30:], 0.05)
 
 
 def test_images_without_any_activity():

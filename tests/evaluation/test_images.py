@@ -60,6 +60,22 @@ def test_equal_images():
     np.testing.assert_allclose(ssim(images, images), 1)
     scores = restoration_scores(images, images)
     assert (scores["mse"], scores["psnr"], scores["n"]) == (0, None, 2)
+    # One of two is enough for an infinite mean.
+    other = np.stack([images[0], images[1] + 0.1])
+    assert restoration_scores(images, other)["psnr"] is None
+
+
+def test_ssim_of_a_single_window():
+    first, second = np.random.default_rng(2).uniform(size=(2, 11, 11))
+    offsets = np.arange(-5, 6)
+    window = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2))
+    window /= window.sum()
+    means = [(window * one).sum() for one in (first, second)]
+    (a, both), (_, b) = np.cov([first.ravel(), second.ravel()], aweights=window.ravel(), ddof=0)
+    expected = (2 * means[0] * means[1] + 0.01**2) * (2 * both + 0.03**2)
+    expected /= (means[0] ** 2 + means[1] ** 2 + 0.01**2) * (a + b + 0.03**2)
+    found = ssim(first[None, ..., None], second[None, ..., None])
+    np.testing.assert_allclose(found, [expected], rtol=1e-10)
 
 
 def test_restoration_scores_are_means(pair):

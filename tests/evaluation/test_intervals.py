@@ -26,6 +26,12 @@ def test_wilson_equals_scipy(successes, n, level):
     )
 
 
+def test_wilson_stays_within_0_and_1_in_floating_point():
+    for n in range(1, 200):
+        assert wilson_interval(0, n)[0] >= 0
+        assert wilson_interval(n, n)[1] <= 1
+
+
 @pytest.mark.parametrize(("successes", "n"), [(3, 2), (-1, 2), (0, 0)])
 def test_wilson_refuses_impossible_counts(successes, n):
     with pytest.raises(ValueError, match="successes"):

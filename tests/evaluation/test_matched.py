@@ -57,6 +57,14 @@ def test_by_hand():
     assert pairs.smd_after == pytest.approx(0.5 / unit)
 
 
+def test_a_pair_may_be_as_far_apart_as_the_caliper():
+    """Both classes have a standard deviation of 2, and neighbours are 1 apart."""
+    labels, nuisance = np.array([0, 0, 1, 1]), np.array([0.0, 4.0, 1.0, 5.0])
+    assert len(match_pairs(labels, nuisance, 0.5).negative) == 2
+    with pytest.raises(ValueError, match="no two images"):
+        match_pairs(labels, nuisance, 0.499)
+
+
 def test_equal_numbers_are_matched_in_order():
     pairs = match_pairs(np.array([1, 0, 0, 1, 1]), np.ones(5), 0.1)
     assert list(zip(pairs.negative, pairs.positive, strict=True)) == [(1, 0), (2, 3)]
@@ -66,6 +74,13 @@ def test_equal_numbers_are_matched_in_order():
 def test_no_pair_is_an_error():
     with pytest.raises(ValueError, match=r"no two images .* caliper of 0.1"):
         match_pairs(np.array([0, 0, 1, 1]), np.array([0.0, 1.0, 8.0, 9.0]), 0.1)
+
+
+def test_what_cannot_be_matched_is_refused():
+    with pytest.raises(ValueError, match="NaN"):
+        match_pairs(np.array([0, 1, 1]), np.array([0.0, np.nan, 1.0]), 1.0)
+    with pytest.raises(ValueError, match="only one class"):
+        match_pairs(np.array([1, 1]), np.array([0.0, 1.0]), 1.0)
 
 
 def test_a_classifier_that_sees_only_the_nuisance_is_left_with_nothing():
@@ -104,7 +119,7 @@ def test_scores_are_those_of_the_images_in_pairs():
 
 def test_interval_draws_patients():
     """Two images a patient, both right or both wrong: accuracy varies as that of n / 2 coins."""
-    pairs = Pairs(np.arange(200)[::-1], np.arange(200, 400), 0.0, 0.0)
+    pairs = Pairs(np.random.default_rng(4).permutation(200), np.arange(200, 400), 0.0, 0.0)
     patients = np.arange(400) // 2
     log_odds = np.where(patients % 2, 1.0, -1.0) * np.repeat([-1.0, 1.0], 200)
     found = matched_scores(pairs, log_odds[None], patients=patients, samples=4000)
@@ -112,6 +127,14 @@ def test_interval_draws_patients():
     assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(0.25 / 200), rel=0.05)
     low, high = matched_scores(pairs, log_odds[None], samples=4000)["accuracy_ci95"]
     assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(0.25 / 400), rel=0.05)
+
+
+def test_log_odds_of_0_are_positive_in_the_interval_too():
+    """Of a single pair: half of all resamples have one class only and are drawn anew."""
+    pairs = Pairs(np.array([1]), np.array([0]), 0.0, 0.0)
+    found = matched_scores(pairs, np.array([[0.0, -1.0]]), samples=200)
+    assert found["accuracy"] == 1
+    assert found["accuracy_ci95"] == [1, 1]
 
 
 def test_the_classes_weigh_the_same_in_every_resample():

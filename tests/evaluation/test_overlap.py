@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
 
 from jxr.evaluation import auc
 from jxr.evaluation.overlap import equal_classes, overlap_weights
@@ -30,6 +32,27 @@ def test_weighted_classes_are_alike_in_the_nuisance(shortcut):
     assert weights[labels == 1].sum() == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("patients", [5, 30])
+def test_weights_are_by_a_model_that_has_not_seen_the_patient(patients):
+    """Fold by fold; the features are of unlike units, and those of a patient are alike."""
+    rng = np.random.default_rng(1)
+    groups = rng.permutation(np.arange(120) % patients)
+    labels = rng.integers(0, 2, 120)
+    nuisance = rng.normal(size=(patients, 2))[groups] + labels[:, None]
+    nuisance = (nuisance + rng.normal(size=(120, 2))) * np.array([0.01, 100])
+    expected = np.zeros(120)
+    for known, held in GroupKFold(5).split(nuisance, groups=groups):
+        assert not set(groups[known]) & set(groups[held])
+        mean, deviation = nuisance[known].mean(axis=0), nuisance[known].std(axis=0)
+        model = LogisticRegression(C=0.1)
+        model.fit((nuisance[known] - mean) / deviation, labels[known])
+        positive = model.predict_proba((nuisance[held] - mean) / deviation)[:, 1]
+        expected[held] = np.where(labels[held] == 1, 1 - positive, positive)
+    for label in (0, 1):
+        expected[labels == label] /= 2 * expected[labels == label].sum()
+    np.testing.assert_allclose(overlap_weights(labels, nuisance, groups), expected, rtol=1e-4)
+
+
 def test_a_shortcut_is_worth_nothing_and_a_finding_as_much_as_before(shortcut):
     labels, nuisance, finding, groups = shortcut
     weights = overlap_weights(labels, nuisance, groups)
@@ -54,3 +77,5 @@ def test_equal_classes():
     np.testing.assert_allclose(
         equal_classes(np.array([0, 1, 1]), np.array([3.0, 1.0, 4.0])), [0.5, 0.1, 0.4]
     )
+    found = equal_classes(np.array([0, 1, 1]), np.float32([3.0, 1.0, 4.0]))
+    np.testing.assert_allclose(found, [0.5, 0.1, 0.4], rtol=1e-15)

@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 from jxr.evaluation import accuracy, auc, mcnemar, paired_difference, seed_mean_interval
 
@@ -99,3 +100,30 @@ def test_what_both_find_hard_drops_out():
     assert found.mean == pytest.approx(float(np.mean(auc(labels, second) - auc(labels, first))))
     low, high = seed_mean_interval(labels, first, auc, samples=500)
     assert found.high - found.low < (high - low) / 4
+
+
+def test_the_interval_of_a_difference_equals_a_brute_force_over_drawn_images():
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 2, 40)
+    first, second = labels + rng.normal(size=(2, 2, 40))
+    draws, differences = np.random.default_rng(5), []
+    for _ in range(80):
+        index = draws.integers(0, 40, size=40)
+        areas = [
+            np.mean([roc_auc_score(labels[index], row[index]) for row in rows])
+            for rows in (first, second)
+        ]
+        differences.append(areas[1] - areas[0])
+    found = paired_difference(labels, first, second, auc, samples=80, seed=5, level=0.8)
+    expected = np.quantile(differences, [0.1, 0.9])
+    np.testing.assert_allclose((found.low, found.high), expected, atol=1e-12)
+
+
+def test_scores_that_cannot_be_compared_are_refused():
+    labels, scores = np.array([0, 1, 1]), np.array([[0.2, 0.4, 0.9]])
+    bad = np.array([[0.2, np.nan, 0.9]])
+    for pair in ((bad, scores), (scores, bad)):
+        with pytest.raises(ValueError, match="diverged"):
+            paired_difference(labels, *pair, accuracy, samples=10)
+    with pytest.raises(ValueError, match="only one class"):
+        paired_difference(np.ones(3, int), scores, scores, accuracy, samples=10)

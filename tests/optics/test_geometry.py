@@ -268,6 +268,17 @@ def test_a_contact_image_and_a_tiny_spot_are_the_identity_with_finite_gradients(
 
 def test_no_nan_behind_the_anode():
     assert np.isfinite(psf_at(CHEST, -30000.0, 100.0, 3)).all()
+    # The shadow begins at 1800 tan(12 degrees) = 383 mm; the spot is held at a thousandth there.
+    assert float(effective_focal_spot(CHEST, -382.0, 0.0).along_mm) > 1.2e-3
+    assert float(effective_focal_spot(CHEST, -600.0, 0.0).along_mm) == pytest.approx(1.2e-3)
+
+
+@pytest.mark.parametrize(("size", "radius"), [(0.1, 1), (1.19, 1), (1.21, 2), (1.99, 2), (2.01, 3)])
+def test_the_radius_is_the_smallest_that_holds_the_spot(size, radius):
+    """Enlarged by a quarter, 1.2 mm are three pixels of 0.1 mm."""
+    for spot in ((size, 0.1), (0.1, size)):
+        geometry = Geometry(spot, 12.0, 1000.0, 800.0, 0.1, UniformSpot())
+        assert field_radius(geometry, 1, 1) == radius
 
 
 def test_the_shadow_of_the_anode_is_refused():

@@ -54,6 +54,35 @@ def test_line_spread_of_a_slit_and_its_width():
     assert width_at(line, SPACING, 0.5) == pytest.approx(0.2 * 2.35482, 1e-3)
 
 
+def test_the_background_of_a_slit_is_the_mean_of_both_its_ends():
+    """A quarter of 20 samples is five at each end; the least is one."""
+    slit = np.array([3.0, 1, 2, 4, 5, *[8.0] * 10, 7, 6, 9, 8, 5])
+    for ends, background in ((0.25, (15 + 35) / 10), (0.01, (3 + 5) / 2)):
+        above = slit - background
+        line = line_spread_from_slit(slit, 0.5, ends=ends)
+        np.testing.assert_allclose(line, above / (0.5 * above.sum()))
+
+
+def test_the_width_is_that_between_the_outermost_crossings():
+    line = np.array([0.0, 0, 0, 1, 0, 0, 0, 0.5, 0, 0])
+    assert width_at(line, 0.1, 0.25) == pytest.approx(0.1 * (7.5 - 2.25))
+
+
+def test_an_mtf_is_1_at_zero_though_it_rise_beyond():
+    """Of a line with overshoots, as of a processed edge: 1.5 - 0.5 cos(2 pi f spacing)."""
+    line = np.zeros(16)
+    line[7:10] = -0.25, 1.5, -0.25
+    frequencies, mtf = modulation_transfer(line, 0.5, differenced=False)
+    assert (frequencies[0], frequencies[-1]) == (0, 1)
+    np.testing.assert_allclose(mtf, 1.5 - 0.5 * np.cos(np.pi * frequencies), atol=1e-12)
+
+
+def test_a_measured_transfer_is_isotropic_and_constant_beyond_its_last_frequency():
+    transfer = isotropic_transfer(np.array([0.0, 1.0, 2.0]), np.array([1.0, 0.8, 0.5]))
+    found = transfer(jnp.array([[0.0, 0.9, 3.0]]), jnp.array([[0.0, 1.2, 4.0]]))
+    np.testing.assert_allclose(found, [[1.0, 0.65, 0.5]], rtol=1e-6)
+
+
 def test_smoothing_adds_its_variance():
     line = line_spread_from_edge(edge_profile([(1.0, 0.2)]), SPACING, smoothing_mm=0.15)
     middle = X[:-1] + SPACING / 2
@@ -170,6 +199,14 @@ def test_a_slit_camera_gives_the_spot_of_a_geometry():
         return jax.jit(lambda y: psf_at(geometry, y, -2500.0, 9))(3000.0)
 
     assert np.abs(at(measured) - at(known)).sum() / 2 < 2e-3
+
+
+def test_a_slit_camera_s_axes_are_kept_apart_and_noise_below_zero_is_dropped():
+    along, across = np.array([-1.0, 3.0, 1.0, -2.0]), np.array([1.0, 2.0, -0.5, 1.0, 4.0, 0.0])
+    spot, extent = spot_from_slits(along, across, 0.3, 1.5)
+    np.testing.assert_allclose(extent, (4 * 0.2, 6 * 0.2))
+    expected = np.outer([0, 3, 1, 0], [1, 2, 0, 1, 4, 0])
+    np.testing.assert_allclose(spot.picture, expected / expected.sum())
 
 
 def test_bad_profiles_are_refused():

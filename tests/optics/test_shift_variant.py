@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jxr.optics import as_operator, blur, gaussian_profile, gaussian_psf
+from jxr.optics import as_operator, blur, gaussian_profile, gaussian_psf, psf_operator
 from jxr.optics.low_rank import (
     choose_rank,
     eigen_psfs,
@@ -230,6 +230,29 @@ def test_the_error_that_a_user_can_ask_for_is_that_against_brute_force():
         expected = np.linalg.norm(result - true) / np.linalg.norm(true)
         error = image_error(operator, bilinear, jnp.asarray(x), boundary=boundary)
         assert float(error) == pytest.approx(expected, rel=1e-9)
+
+
+def test_impulses_are_by_default_from_corner_to_corner():
+    """The operator has one PSF everywhere; those of two corners are twice and four times that."""
+    psf = jnp.asarray(PARTS[0], float)
+
+    def brighter_corners(y, x):
+        first, last = (y == 0) & (x == 0), (y == HEIGHT - 1) & (x == WIDTH - 1)
+        return psf * jnp.where(first, 2, jnp.where(last, 4, 1))
+
+    errors = operator_error(psf_operator(psf), brighter_corners, HEIGHT, WIDTH)
+    expected = np.zeros(25)
+    expected[[0, -1]] = 1 / 2, 3 / 4
+    np.testing.assert_allclose(errors, expected, atol=1e-5)
+
+
+def test_a_bilinear_field_is_of_rank_four_and_one_tile():
+    rank, samples, error = choose_rank(bilinear, HEIGHT, WIDTH, wanted_error=1e-3)
+    assert (rank, samples) == (4, 5)
+    assert error < 1e-4
+    tile, error = choose_tile(bilinear, HEIGHT, WIDTH, wanted_error=1e-3)
+    assert tile == WIDTH - 1
+    assert error < 1e-4
 
 
 def test_rank_and_tile_for_a_wanted_error():

@@ -113,6 +113,13 @@ def test_pixel_transfer_is_that_of_a_box():
     np.testing.assert_allclose(blurred[:, 0, 0], averaged, atol=1e-5)
 
 
+def test_pixels_may_differ_in_height_and_width():
+    fy, fx = jnp.array([[0.7, 0.7]]), jnp.array([[0.0, 1.1]])
+    found = pixel_transfer((0.5, 0.2))(fy, fx)
+    expected = np.sinc(0.35) * np.array([[1.0, np.sinc(0.22)]])
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_known_values_of_the_lorentzian():
     fy, fx = jnp.array([[0.0, 3.0]]), jnp.array([[0.0, 4.0]])
     np.testing.assert_allclose(lorentzian_transfer(5.0)(fy, fx), [[1.0, 0.5]])

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 from scipy.fft import idctn
+from scipy.optimize import brentq
+from scipy.stats import norm
 from skimage.restoration import estimate_sigma
 
 from jxr.restoration.estimate import estimate_blur_sigma, estimate_noise_std
@@ -53,6 +55,20 @@ def test_noise_is_found_and_equals_scikit_image(std):
     np.testing.assert_allclose(found, [estimate_sigma(image) for image in noisy], rtol=0.02)
 
 
+def test_the_channels_of_an_image_are_pooled():
+    """Noise: half of the coefficients are below the median of both. Blur: that of the other one."""
+    planes = np.full((2, SIZE, SIZE), 0.5) + np.array([0.01, 0.03])[:, None, None] * (
+        np.random.default_rng(2).standard_normal((2, SIZE, SIZE))
+    )
+    median = brentq(lambda m: norm.cdf(m / 0.01) + norm.cdf(m / 0.03) - 1.5, 1e-3, 0.1)
+    found = noise_of(jnp.asarray(np.moveaxis(planes, 0, -1), jnp.float32))
+    assert float(found) == pytest.approx(median / norm.ppf(0.75), rel=0.06)
+    blurred = add_noise(blur(power_law_fields(1, 2), 1.5), 1e-3)
+    both = np.stack([np.full_like(blurred, 0.5), blurred], axis=-1)
+    found = width_of(jnp.asarray(both, jnp.float32))
+    np.testing.assert_allclose(found, width_of(as_images(blurred)), rtol=1e-3)
+
+
 def test_noise_of_a_saturated_image_and_of_none():
     noisy = add_noise(np.full((1, 64, 64), 0.5), 0.01)
     noisy[:, :, :40] = 0.7
@@ -97,6 +113,14 @@ def test_images_blurred_far_beyond_the_largest_do_not_look_sharp(largest, noise)
     blurred = as_images(add_noise(blur(power_law_fields(6, 2), 3.5 * largest), noise))
     found = jax.jit(lambda y: estimate_blur_sigma(y, largest=largest))(blurred)
     np.testing.assert_allclose(found, largest, rtol=1e-6)
+
+
+def test_widths_are_told_apart_more_finely_than_they_are_tried():
+    """One image, blurred by a hundredth of a pixel more each time; the steps tried are 0.05."""
+    sigmas = 1.5 + 0.01 * np.arange(6)
+    blurred = np.concatenate([blur(power_law_fields(1, 2), sigma) for sigma in sigmas])
+    found = np.asarray(width_of(as_images(add_noise(blurred[:1], 1e-3) - blurred[:1] + blurred)))
+    np.testing.assert_allclose(np.diff(found), 0.01, atol=0.004)
 
 
 def test_an_image_without_detail_has_no_blur():

@@ -146,9 +146,16 @@ def test_conditions_follow_what_is_told():
         assert found.conditions.shape == (CONDITIONS,)
         return np.asarray(found.conditions)
 
+    def expected_error(**told):
+        return float(bank_of(images, profile, LOG_POWER, **told).error_std)
+
     plain = conditions()
     assert plain[0] == pytest.approx(1.0, abs=1e-3)  # two pixels less one
     assert plain[1] == pytest.approx(np.log10(0.01**2) / 4 + 1.5)
+    assert plain[2] == pytest.approx(np.log10(expected_error(noise=0.01)) / 2 + 1, rel=1e-5)
+    # Noise below a millionth is told as a millionth.
+    assert conditions(noise=0.0)[1] == pytest.approx(-1.5)
+    assert conditions(noise=2e-6)[1] == pytest.approx(np.log10(4e-12) / 4 + 1.5, rel=1e-3)
     assert plain[3] == 0
     assert plain[4] == 0
     assert conditions(noise=0.0, quantisation=1 / 255)[3] == pytest.approx(1.0, rel=1e-4)

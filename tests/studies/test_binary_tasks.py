@@ -42,6 +42,9 @@ def test_a_task_without_one_of_its_classes_is_refused():
     [
         (("pneumonia", "normal"), ("normal_vs_pneumonia",)),
         (("covid", "Normal"), ("Normal_vs_covid",)),
+        (("copd", "healthy"), ("healthy_vs_copd",)),
+        (("covid", "negative"), ("negative_vs_covid",)),
+        (("asthma", "control"), ("control_vs_asthma",)),
         (("b", "a"), ("a_vs_b",)),
         (("tb", "normal", "covid"), ("normal_vs_rest", "rest_vs_covid", "rest_vs_tb")),
         (("c", "b", "a"), ("rest_vs_a", "rest_vs_b", "rest_vs_c")),

@@ -28,6 +28,7 @@ from jxr.studies.classifiers import (
     paired_differences,
     paired_row,
     predict,
+    roc_row,
 )
 from jxr.studies.controls_study import matched_row
 from jxr.studies.restorers import unet_recipe
@@ -90,6 +91,13 @@ def test_a_row_has_means_over_seeds_and_paired_counts_are_by_image():
     paired = paired_row(chosen, log_odds[0], log_odds[1], seed=0)
     assert (paired["b"], paired["c"], paired["n"]) == (0, 2, 4)
     assert paired["p_value"] == pytest.approx(0.5)
+
+
+def test_a_roc_row_rises_along_the_positives():
+    labels, log_odds = np.array([0, 1, 0, 1]), np.array([-2.0, -1.0, 0.5, 3.0])
+    row = roc_row(labels, log_odds, seed=3)
+    assert (row["fpr"], row["tpr"]) == ([0, 0, 0.5, 0.5, 1], [0, 0.5, 0.5, 1, 1])
+    assert row["seed"] == 3
 
 
 def test_every_interval_and_test_is_by_patients():

@@ -21,6 +21,7 @@ from jxr.models import Head, apply, split
 from jxr.models.gradcam import grad_cam, last_maps
 from jxr.models.vgg16 import extract, graphdef
 from jxr.models.vgg16_weights import random_weights
+from jxr.studies.calibrated_runs import open_run
 from jxr.studies.classify import classify
 from jxr.studies.runs import train_classifier
 from jxr.studies.workdir import claim
@@ -202,6 +203,22 @@ def test_neither_batches_nor_the_order_of_files_change_anything(place, first, mo
     again = called(place, "again", "renamed")
     for one, name in zip(again.predictions, backwards, strict=True):
         np.testing.assert_allclose(one.log_odds, known[name], rtol=1e-3, atol=1e-3)
+
+
+def test_several_heads_answer_by_the_mean_of_their_log_odds(place):
+    run = open_run(place / "run", place / "cache")
+    (question,) = run.questions
+    (head,) = question.heads
+    other = jax.tree.map(lambda leaf: -0.5 * leaf, head)
+    images = jnp.stack([as_seen(place / "images" / name) for name in sorted(IMAGES)])
+
+    def answer(*heads):
+        asked = run._replace(questions=(question._replace(heads=heads),))
+        return np.asarray(asked.answers(images, gradcam=False)[0])
+
+    first, second = answer(head), answer(other)
+    assert np.abs(first - second).max() > 0.1
+    np.testing.assert_allclose(answer(head, other), (first + second) / 2, rtol=1e-4)
 
 
 def test_overlays_show_the_map_on_the_image_and_nothing_is_replaced_untold(place, kernels):

@@ -1,10 +1,14 @@
 """The train step against PyTorch's Adam, and the tasks against plain NumPy."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy.ndimage import convolve1d
+from scipy.special import ndtr
 
 from jxr import rng
 from jxr.config import BlurConfig, HeadConfig, UNetConfig
@@ -14,6 +18,7 @@ from jxr.training.step import init_state, length, make_train_step
 from jxr.training.tasks import blurred_images, classifier_task, random_crop, restorer_task
 
 blurred_by = jax.jit(gaussian_blur, static_argnames="radius")
+pairs_of = jax.jit(blurred_images, static_argnames="blur")
 
 
 def on_device(**arrays):
@@ -70,6 +75,32 @@ def test_blurring_pairs_are_made_from_the_originals_of_the_batch():
     images = jnp.asarray(np.random.default_rng(0).random((2, 32, 32, 1), np.float32))
     found = blurred_images(images, jnp.arange(2), jax.random.key(0), blur)
     np.testing.assert_array_equal(found, gaussian_blur(images, 2.0, radius=8))
+
+
+def test_blurring_pairs_follow_every_field_of_the_setting():
+    blur = BlurConfig(sigma=2.8, convention="report", sampling="integrated", boundary="edge")
+    images = np.random.default_rng(0).random((2, 32, 32, 1), np.float32)
+    # Four standard deviations are 7.9 pixels.
+    masses = np.diff(ndtr((np.arange(-8, 10) - 0.5) / (2.8 / np.sqrt(2))))
+    expected = images.astype(np.float64)
+    for axis in (1, 2):
+        expected = convolve1d(expected, masses / masses.sum(), axis=axis, mode="nearest")
+    ids, key = jnp.arange(2), jax.random.key(0)
+    found = pairs_of(jnp.asarray(images), ids, key, blur)
+    np.testing.assert_allclose(found, expected, atol=5e-7)
+    eight_bit = dataclasses.replace(blur, input_precision="8bit")
+    levels = 255 * np.asarray(pairs_of(jnp.asarray(images), ids, key, eight_bit))
+    np.testing.assert_allclose(levels, np.round(levels), atol=1e-4)
+    np.testing.assert_allclose(levels, 255 * expected, atol=0.501)
+
+
+def test_noise_may_be_given_in_place_of_the_setting_s():
+    images, key = jnp.full((1, 32, 32, 1), 0.5), jax.random.key(0)
+    blur = BlurConfig(sigma=0.5)
+    given = pairs_of(images, jnp.arange(1), key, blur, noise=jnp.float32(0.1))
+    assert float(given.std()) == pytest.approx(0.1, rel=0.1)
+    of_setting = pairs_of(images, jnp.arange(1), key, dataclasses.replace(blur, noise=0.1))
+    np.testing.assert_allclose(given, of_setting, atol=1e-6)
 
 
 def test_noise_follows_the_example_and_not_its_place_in_the_batch():
@@ -131,6 +162,30 @@ def test_crops_of_the_task_differ_between_steps():
     first = np.asarray(losses(params, batch, jax.random.key(1)))
     np.testing.assert_array_equal(first, losses(params, batch, jax.random.key(1)))
     assert (first != losses(params, batch, jax.random.key(2))).all()
+
+
+def losses_on_crops(blur, images):
+    """What a network that changes nothing has, of crops of 16 pixels."""
+    task = restorer_task(UNetConfig(width=2, depth=1, residual=True, crop=16), blur)
+    batch = on_device(image=images, example_id=np.arange(len(images), dtype=np.int32))
+    params = jax.jit(task.init)(jax.random.key(0))
+    return np.asarray(jax.jit(task.losses)(params, batch, jax.random.key(1)))
+
+
+def test_crops_of_blurred_and_original_are_of_one_place():
+    image = np.random.default_rng(0).random((1, 64, 64, 1), np.float32)
+    images = np.repeat(image, 8, axis=0)
+    np.testing.assert_array_equal(losses_on_crops(BlurConfig(sigma=0.0), images), 0)
+    # And every example has a place of its own.
+    assert len(set(losses_on_crops(BlurConfig(sigma=1.0), images).tolist())) == 8
+
+
+def test_images_are_blurred_before_they_are_cropped():
+    """Darkness beyond the image reaches into it by two pixels, and so into few of the crops."""
+    blur = BlurConfig(sigma=0.5, boundary="zero")
+    losses = losses_on_crops(blur, np.ones((32, 64, 64, 1), np.float32))
+    assert (losses < 1e-12).mean() > 0.5
+    assert losses.max() > 1e-4
 
 
 def test_the_state_is_updated_in_its_place():

@@ -7,8 +7,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import kstest
 
+from jxr import rng
 from jxr.config import DegradationRange, WienerNetConfig
-from jxr.restoration.wiener_bank import KNOTS
+from jxr.restoration.wiener_bank import KNOTS, wiener_bank
 from jxr.training.wiener_net_task import Setting, draw_setting, observe, profile, wiener_net_task
 
 LOG_POWER = jnp.asarray(-2.5 * np.log(KNOTS) - 8, jnp.float32)
@@ -35,6 +36,19 @@ def test_settings_are_drawn_as_documented(settings):
     assert settings.noise.max() <= 0.03
     logs = np.log(settings.noise[much] / 1e-3) / np.log(30)
     assert kstest(logs, "uniform").pvalue > 1e-3
+    logs = np.log10(settings.noise[little] / 1e-6) / 3
+    assert kstest(logs, "uniform").pvalue > 1e-3
+
+
+def test_settings_stay_within_other_ranges():
+    ranges = DegradationRange(max_sigma=1.5, max_noise=0.01, width_error=0.4)
+    keys = jax.random.split(jax.random.key(1), 5000)
+    found = jax.tree.map(np.asarray, jax.jit(jax.vmap(lambda key: draw_setting(key, ranges)))(keys))
+    assert 1.49 < found.sigma.max() <= 1.5
+    assert 0.0095 < found.noise.max() <= 0.01
+    off = np.abs(found.told_sigma / found.sigma - 1)
+    assert 0.39 < off.max() <= 0.4 + 1e-6
+    np.testing.assert_allclose(found.width_error.max(), 0.4 / np.sqrt(3), rtol=1e-6)
 
 
 def test_a_quarter_is_told_a_wrong_width_and_warned(settings):
@@ -79,13 +93,13 @@ def test_profiles_end_at_four_standard_deviations():
 
 def test_a_new_network_starts_at_the_linear_limit():
     """On images of the very power that it is told, its loss is 1."""
-    rng = np.random.default_rng(3)
+    generator = np.random.default_rng(3)
     size = 64
     frequencies = np.hypot(np.arange(size)[:, None], np.arange(size)) / 2 / size
     from scipy.fft import idctn
 
     power = np.exp(-8) * np.maximum(frequencies, KNOTS[0]) ** -2.5
-    spectrum = rng.normal(size=(64, size, size)) * np.sqrt(power)
+    spectrum = generator.normal(size=(64, size, size)) * np.sqrt(power)
     spectrum[:, 0, 0] = 0.5 * size  # half grey
     images = idctn(spectrum, axes=(1, 2), norm="ortho")[..., None].astype(np.float32)
     task = wiener_net_task(
@@ -95,6 +109,36 @@ def test_a_new_network_starts_at_the_linear_limit():
     params = jax.jit(task.init)(jax.random.key(0))
     losses = jax.jit(task.losses)(params, batch, jax.random.key(1))
     assert float(jnp.median(losses)) == pytest.approx(1, abs=0.1)
+
+
+def test_the_linear_estimate_is_told_of_width_noise_and_quantisation():
+    """A new network corrects nothing: its loss is the error of the estimate, in expected units."""
+    ranges = DegradationRange(width_error=0.6)
+    images = jnp.asarray(np.random.default_rng(5).random((16, 32, 32, 1)), jnp.float32)
+    ids, key = jnp.arange(16, dtype=jnp.int32), jax.random.key(3)
+    task = wiener_net_task(WienerNetConfig(width=4, blocks=1, crop=0), ranges, LOG_POWER)
+    params = jax.jit(task.init)(jax.random.key(0))
+    losses = jax.jit(task.losses)(params, {"image": images, "example_id": ids}, key)
+
+    def by_hand(image, key):
+        setting = draw_setting(rng.stream(key, "setting"), ranges)
+        bank = wiener_bank(
+            observe(image, setting, rng.stream(key, "noise"), ranges),
+            profile(setting.told_sigma, ranges),
+            LOG_POWER,
+            noise=setting.noise,
+            quantisation=setting.eight_bit / 255,
+            width_error=setting.width_error,
+        )
+        return jnp.square((bank.best - image) / bank.error_std).mean(), setting
+
+    keys = rng.per_example(rng.stream(key, "degradation"), ids)
+    expected, settings = jax.jit(jax.vmap(by_hand))(images, keys)
+    np.testing.assert_allclose(losses, expected, rtol=1e-3)
+    # All that it may be told is told some of them.
+    assert (settings.width_error > 0).any()
+    assert settings.eight_bit.any()
+    assert (~settings.eight_bit & (settings.noise > 1e-3)).any()
 
 
 def test_examples_keep_their_setting_in_any_batch_and_the_spectrum_is_not_learnt():
