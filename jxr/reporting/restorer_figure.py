@@ -144,20 +144,24 @@ def regions_table(rows: Sequence[Row]) -> Table:
         rows: `regions` of results.json.
     """
     return Table(
-        columns=("Blur", "Part", "Linear limit", "Network", f"Limit {TIMES}", "Mirrored, network"),
+        columns=(
+            "Blur", "Part", "Linear limit", "Network", f"Limit {TIMES} [95 %]", "Mirrored, network",
+        ),
         rows=[
             (
                 blur(row),
                 row["region"],
                 number(row["limit_mse"], ".3e"),
                 number(row["mse_wiener_net"], ".3e"),
-                number(row["limit_mse"] / row["mse_wiener_net"], ".2f"),
+                "{:.2f} [{:.2f}, {:.2f}]".format(
+                    row["limit_mse"] / row["mse_wiener_net"], *row["ratio_ci95"]
+                ),
                 number(row["mse_mirrored"], ".3e"),
             )
             for row in rows
         ],
         words=("Blur", "Part"),
-    )
+    )  # fmt: skip
 
 
 def large_table(rows: Sequence[Row]) -> Table:

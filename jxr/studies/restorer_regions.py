@@ -5,10 +5,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 
 from jxr.config import BlurConfig
 from jxr.evaluation import mse
+from jxr.evaluation.intervals import bootstrap_interval
 from jxr.models import Restorer
 from jxr.restoration.cosine_filter import filter_cosines
 from jxr.studies.dataset import Dataset
@@ -38,6 +39,9 @@ def region_rows(
     whole images everywhere; of the restorer; and of the restorer on the same images mirrored left
     to right, which to blur and noise are as likely: what it loses there it had learnt of the side
     that things are on, and of the shape of letters.
+
+    `ratio_ci95` is the interval, over patients, of how many times the limit's error is the
+    restorer's; the limit's filter stays that of all images.
     """
     originals, blurred = degraded_pairs(dataset, rows, blur, seed)
     _, _, gain = limit_filter(dataset, rows, blur, seed)
@@ -54,18 +58,33 @@ def region_rows(
         "mse_wiener_net": restored_by_net(restorer, blurred, blur),
         "mse_mirrored": restored_by_net(restorer, mirrored, blur)[:, :, ::-1],
     }
-    return [
-        {
-            **setting_of(blur),
-            "n": len(rows),
-            "region": region,
-            **{
-                name: float(mse(cut(originals, region), cut(images, region)).mean())
-                for name, images in seen.items()
-            },
-        }
-        for region in REGIONS
-    ]
+    patients = dataset.patients(rows)
+    table = []
+    for region in REGIONS:
+        sharp = cut(originals, region)
+        errors = {name: mse(sharp, cut(images, region)) for name, images in seen.items()}
+        table.append(
+            {
+                **setting_of(blur),
+                "n": len(rows),
+                "region": region,
+                **{name: float(of_images.mean()) for name, of_images in errors.items()},
+                "ratio_ci95": ratio_interval(
+                    errors["limit_mse"], errors["mse_wiener_net"], patients
+                ),
+            }
+        )
+    return table
+
+
+def ratio_interval(
+    first: Float64[np.ndarray, " n"], second: Float64[np.ndarray, " n"], patients: np.ndarray
+) -> list[float]:
+    """Returns the 95 % interval of the first mean error over the second, of the same images."""
+    ends = bootstrap_interval(
+        lambda counts: (counts @ first) / (counts @ second), len(first), patients=patients
+    )
+    return [float(end) for end in ends]
 
 
 def cut(images: Images, region: str) -> Float[np.ndarray, "n rows columns 1"]:

@@ -19,6 +19,7 @@ from jxr.studies import restorer_study as module
 from jxr.studies.dataset import load_dataset
 from jxr.studies.measured_spectra import limit_error
 from jxr.studies.restorer_large import large_images
+from jxr.studies.restorer_regions import ratio_interval
 from jxr.studies.restorer_spectrum import RINGS, ring_means
 from jxr.studies.restorer_study import GRID_INPUTS, TOLD, restorer_study
 from jxr.studies.restorers import degraded_images, degraded_pairs
@@ -186,6 +187,25 @@ def test_errors_in_parts_of_the_images(finished):
             error = (images.astype(float) - originals)[:, top:bottom, left:right]
             assert row[name] == pytest.approx(np.square(error).mean(), rel=1e-9)
     assert found[1]["mse_mirrored"] != found[1]["mse_wiener_net"]
+    for row in results["regions"]:
+        low, high = row["ratio_ci95"]
+        assert low < row["limit_mse"] / row["mse_wiener_net"] < high
+
+
+def test_the_interval_of_a_ratio_of_errors_against_its_linearisation():
+    """Residuals from the ratio, summed by patient (Cochran 1977, section 6.13), are all but it."""
+    generator = np.random.default_rng(0)
+    patients = np.repeat(np.arange(400), generator.integers(1, 6, 400))
+    hard = generator.gamma(4.0, size=400)[patients]  # all images of a patient
+    second = hard * generator.uniform(0.8, 1.2, patients.size)
+    first = second * (1 + generator.gamma(2.0, size=400)[patients])
+    ratio = first.sum() / second.sum()
+    residuals = np.bincount(patients, first - ratio * second)
+    error = np.sqrt(np.sum(residuals**2)) / second.sum()
+    alone = np.sqrt(np.sum((first - ratio * second) ** 2)) / second.sum()
+    assert error > 1.5 * alone  # so that images drawn one by one would be found out
+    found = ratio_interval(first, second, patients)
+    assert found == pytest.approx([ratio - 1.96 * error, ratio + 1.96 * error], abs=0.2 * error)
 
 
 def test_finished_stages_are_not_done_again(finished, monkeypatch):
@@ -254,6 +274,7 @@ def test_charts_and_tables_are_written(finished, tmp_path):
         assert f"{row['limit_mse'] / row['mse']:.2f}" in text
     for row in results["regions"]:
         assert f"| {row['region']} | {row['limit_mse']:.3e} | {row['mse_wiener_net']:.3e}" in text
+        assert "[{:.2f}, {:.2f}] |".format(*row["ratio_ci95"]) in text
     for name in ("grid.png", "told.png", "spectrum.png"):
         assert (tmp_path / "figures" / name).stat().st_size > 10_000
 
