@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from jxr.studies.binary_tasks import Examples
 from jxr.studies.sweep_breaks import LOSSES, break_points, break_rows
@@ -40,7 +39,7 @@ def written_out(labels, curves, sharpest, images):
     y = labels[images]
     metrics = {
         "accuracy": lambda said: np.mean((said >= 0) == (y == 1)),
-        "auc": lambda said: roc_auc_score(y, said),
+        "auc": lambda said: np.mean(said[y == 1][:, None] > said[y == 0]),
     }
     found = {}
     for name, metric in metrics.items():
