@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from jxr.reporting.drawing import COLOURS, DASHES, INK, SHAPES, new_figure, tidy
 from jxr.reporting.labels import SIGMA, TIMES, Row, blur, name
-from jxr.reporting.tables import Table, number, restoration_table, to_markdown
+from jxr.reporting.tables import Table, number, restoration_table, to_hundredths, to_markdown
 
 
 def grid_figure(rows: Sequence[Row]) -> Figure:
@@ -153,9 +153,7 @@ def regions_table(rows: Sequence[Row]) -> Table:
                 row["region"],
                 number(row["limit_mse"], ".3e"),
                 number(row["mse_wiener_net"], ".3e"),
-                "{:.2f} [{:.2f}, {:.2f}]".format(
-                    row["limit_mse"] / row["mse_wiener_net"], *row["ratio_ci95"]
-                ),
+                to_hundredths(row["limit_mse"] / row["mse_wiener_net"], row["ratio_ci95"]),
                 number(row["mse_mirrored"], ".3e"),
             )
             for row in rows

@@ -7,8 +7,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from jxr.reporting.drawing import COLOURS, DASHES, SHAPES, lines_of, new_figure, plain, tidy
-from jxr.reporting.labels import DASH, SIGMA, Row, name
-from jxr.reporting.tables import Table, sections, with_interval, without
+from jxr.reporting.labels import SIGMA, Row, name
+from jxr.reporting.tables import Table, sections, to_hundredths, with_interval, without
 
 SCORES = {"accuracy": "accuracy", "auc": "AUC"}
 KINDS = {"blurred": "blurred", "recovered": "restored"}
@@ -85,8 +85,8 @@ def break_table(rows: Sequence[Row]) -> Table:
                 f"{row['learning_rate']:g}",
                 KINDS[row["test_on"]],
                 f"{row['noise']:g}",
-                pixels(row, "auc_break"),
-                pixels(row, "accuracy_break"),
+                to_hundredths(row["auc_break"], row["auc_break_ci95"]),
+                to_hundredths(row["accuracy_break"], row["accuracy_break_ci95"]),
             )
             for row in rows
         ],
@@ -113,20 +113,14 @@ def shift_table(rows: Sequence[Row]) -> Table:
                 f"{row['train_sigma']:g}",
                 f"{row['learning_rate']:g}",
                 f"{row['noise']:g}",
-                pixels(row, "auc_shift"),
-                pixels(row, "accuracy_shift"),
+                to_hundredths(row["auc_shift"], row["auc_shift_ci95"]),
+                to_hundredths(row["accuracy_shift"], row["accuracy_shift_ci95"]),
             )
             for row in restored
         ],
         words=("Task",),
     )  # fmt: skip
     return with_rate(table, restored)
-
-
-def pixels(row: Row, key: str) -> str:
-    """A sigma and its interval, as `2.41 [1.90, 3.05]`."""
-    sigma, low, high = (DASH if x is None else f"{x:.2f}" for x in (row[key], *row[f"{key}_ci95"]))
-    return f"{sigma} [{low}, {high}]" if {sigma, low, high} != {DASH} else DASH
 
 
 def score_table(rows: Sequence[Row], differences: Sequence[Row]) -> Table:

@@ -34,6 +34,12 @@ def with_interval(value: float, interval: Sequence[float]) -> str:
     return f"{value:.4f} [{low:.3f}, {high:.3f}]"
 
 
+def to_hundredths(value: float | None, interval: Sequence[float | None]) -> str:
+    """A number with its interval, as `2.41 [1.90, 3.05]`, dashes for None; all None: one dash."""
+    found, low, high = (number(x, ".2f") for x in (value, *interval))
+    return DASH if {found, low, high} == {DASH} else f"{found} [{low}, {high}]"
+
+
 def p_value(value: float) -> str:
     """A test's p-value to three digits after the point."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -34,6 +34,9 @@ from jxr.training.loop import fit
 from jxr.training.processes import this_part
 from jxr.training.tasks import build_head, classifier_task
 
+# By name, of log-odds: those of 0 are called positive.
+METRICS: dict[str, Metric] = {"accuracy": partial(accuracy, threshold=0.0), "auc": auc}
+
 
 def head_recipe(config: HeadConfig, weights: WeightsConfig) -> str:
     """Returns `report` for the report's protocol, and else what marks this one.
@@ -169,11 +172,10 @@ def mean_scores(
 ) -> dict[str, Any]:
     """Returns means over seeds of the scores at log-odds of 0, and the accuracy's interval."""
     scores = [score(chosen.labels, row, threshold=0.0) for row in log_odds]
-    decided = partial(accuracy, threshold=0.0)
     names = ("accuracy", "auc", "sensitivity", "specificity")
     return {
         **{name: float(np.mean([getattr(one, name) for one in scores])) for name in names},
-        "accuracy_ci95": interval(chosen, log_odds, decided, samples=samples),
+        "accuracy_ci95": interval(chosen, log_odds, METRICS["accuracy"], samples=samples),
     }
 
 
@@ -207,7 +209,7 @@ def paired_differences(
 ) -> dict[str, Any]:
     """Returns by how much the second classifier's mean accuracy and AUC are above the first's."""
     row: dict[str, Any] = {}
-    for name, metric in (("accuracy", partial(accuracy, threshold=0.0)), ("auc", auc)):
+    for name, metric in METRICS.items():
         found = paired_difference(
             chosen.labels, first, second, metric, patients=chosen.patients, samples=samples
         )

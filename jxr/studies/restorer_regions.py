@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int
 
 from jxr.config import BlurConfig
-from jxr.evaluation import mse
-from jxr.evaluation.intervals import bootstrap_interval
+from jxr.evaluation import bootstrap_interval, mse
 from jxr.models import Restorer
 from jxr.restoration.cosine_filter import filter_cosines
 from jxr.studies.dataset import Dataset

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Integer
 
-from jxr.evaluation import accuracy, auc
-from jxr.evaluation.intervals import Metric, bootstrap_interval, seed_means
+from jxr.evaluation import bootstrap_interval
+from jxr.evaluation.intervals import Metric, seed_means
 from jxr.studies.binary_tasks import Examples
+from jxr.studies.classifiers import METRICS
 
-METRICS: dict[str, Metric] = {"accuracy": partial(accuracy, threshold=0.0), "auc": auc}
 LOSSES = {"accuracy": 0.05, "auc": 0.02}  # from the sharpest images, that count as broken
 
 
