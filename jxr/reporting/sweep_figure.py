@@ -68,7 +68,7 @@ def arm_of(row: Row) -> tuple[str, float, float | None]:
 
 
 def break_table(rows: Sequence[Row]) -> Table:
-    """At which sigma the classifiers break; a dash says not below the last.
+    """At which sigma the classifiers break; a dash says beyond the last.
 
     Args:
         rows: `breaks` of a study's results.

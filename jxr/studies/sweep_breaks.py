@@ -39,7 +39,7 @@ def break_rows(
 
     Returns:
         A row for each kind. `auc_break`, and each end of `auc_break_ci95`, is None where that is
-        not below the last sigma. `auc_shift` is how far the last kind's point is above the first's,
+        beyond the last sigma. `auc_shift` is how far the last kind's point is above the first's,
         its interval counts points beyond the last sigma as there. The same of `accuracy`.
     """
     order = np.argsort(sigmas)
@@ -53,11 +53,11 @@ def break_rows(
         low, high = bootstrap_interval(
             found, len(chosen.labels), patients=chosen.patients, samples=samples
         )
-        told = np.where(np.stack([points, low, high]) < rising[-1], [points, low, high], np.nan)
+        told = np.where(np.stack([points, low, high]) <= rising[-1], [points, low, high], np.nan)
         for place, row in enumerate(rows):
             point, *ends = (None if np.isnan(x) else float(x) for x in told[:, place])
             row |= {f"{name}_break": point, f"{name}_break_ci95": ends}
-        broken = (points[:-1] < rising[-1]).all()
+        broken = (points[:-1] <= rising[-1]).all()
         rows[-1] |= {
             f"{name}_shift": float(points[-1]) if broken else None,
             f"{name}_shift_ci95": [float(low[-1]), float(high[-1])] if broken else [None, None],
@@ -74,13 +74,17 @@ def capped_breaks(
     sharpest: Float64[np.ndarray, "seeds n"],
     counts: Integer[np.ndarray, "resamples n"],
 ) -> Float64[np.ndarray, "resamples points"]:
-    """Returns the break point of each curve, the last sigma if it is not below, and their shift."""
+    """Returns the break point of each curve, and their shift.
+
+    A point beyond the last sigma is the next number to it: quantiles of infinities would be none.
+    """
+    beyond = np.nextafter(sigmas[-1], np.inf)
     start = seed_means(metric, labels, sharpest, counts)
     points = []
     for curve in curves:
         scores = [seed_means(metric, labels, one, counts) for one in curve]
         found = break_points(sigmas, np.stack(scores, axis=-1), start - LOSSES[name])
-        points.append(np.where(np.isnan(start), np.nan, np.minimum(found, sigmas[-1])))
+        points.append(np.where(np.isnan(start), np.nan, np.minimum(found, beyond)))
     return np.stack([*points, points[-1] - points[0]], axis=-1)
 
 

@@ -99,3 +99,14 @@ def test_what_never_breaks_has_no_number_and_no_shift():
     for score in LOSSES:
         assert rows[1][f"{score}_break"] is rows[1][f"{score}_shift"] is None
         assert rows[1][f"{score}_break_ci95"] == rows[1][f"{score}_shift_ci95"] == [None, None]
+
+
+def test_a_single_sigma_may_be_where_they_break():
+    labels = np.arange(40) % 2
+    chosen = Examples(np.arange(40), labels, np.arange(40))
+    perfect = np.broadcast_to(2.0 * labels - 1, (1, 2, 40))
+    curves = {"blurred": -perfect, "recovered": perfect}
+    first, second = break_rows(chosen, (2.0,), curves, perfect[0], samples=100)
+    for score in LOSSES:
+        assert (first[f"{score}_break"], first[f"{score}_break_ci95"]) == (2.0, [2.0, 2.0])
+        assert (second[f"{score}_break"], second[f"{score}_break_ci95"]) == (None, [None, None])

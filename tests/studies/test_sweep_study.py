@@ -207,6 +207,38 @@ def test_only_the_report_s_learning_rate_is_called_report():
     assert found == {(1e-4, True), (1e-3, False)}
 
 
+def test_break_points_count_from_the_sharpest_images():
+    config = SigmaSweepConfig(
+        seeds=(0,), train_sigmas=(0.0,), sigmas=(0.0, 2.0), noises=(0.0, 0.1),
+        bootstrap_samples=100,
+    )  # fmt: skip
+    labels = np.arange(100) % 2
+
+    def scoring(wanted):
+        """As many right in either class, so that accuracy and AUC are the same."""
+        return np.where(np.arange(100) // 2 < 50 * wanted, 1.0, -1.0) * (2 * labels - 1)
+
+    scores = {
+        (0.0, "blurred"): (0.9, 0.8),
+        (0.0, "recovered"): (0.8, 0.9),
+        (0.1, "blurred"): (0.88, 0.88),
+        (0.1, "recovered"): (0.88, 0.88),
+    }
+    log_odds = np.array(
+        [
+            [[scoring(scores[noise, kind][place])] for kind in KINDS]
+            for noise in config.noises
+            for place in range(2)
+        ]
+    )
+    chosen = Examples(np.arange(100), labels, np.arange(100))
+    rows = task_rows(config, "a_vs_b", chosen, log_odds, np.ones(1, bool))["breaks"]
+    assert [(row["noise"], row["test_on"]) for row in rows] == list(scores)
+    found = [(row["accuracy_break"], row["auc_break"]) for row in rows]
+    # All against 0.9, the score without blur, noise or restoration.
+    assert found == [pytest.approx((1.0, 0.4)), (0.0, 0.0), (None, None), (None, None)]
+
+
 def test_mistakes_are_one_line(tmp_path):
     for wrong, named in (
         ({"sigmas": ()}, "sigmas"),
