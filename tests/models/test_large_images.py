@@ -6,15 +6,17 @@ import pytest
 
 from jxr.models import load_restorer
 from jxr.models.large_images import receptive_radius, restore_large, windows
-from jxr.optics import gaussian_blur, gaussian_profile, quantise
+from jxr.optics import gaussian_blur, gaussian_profile
 
 
-def blurred_image(height: int, width: int) -> np.ndarray:
-    """Smooth shapes and edges, blurred and rounded."""
+def blurred_image(height: int, width: int, contrast: float, step: float) -> np.ndarray:
+    """Smooth shapes and edges, blurred, and rounded to multiples of the step."""
     y, x = np.mgrid[:height, :width] / 20
     image = 0.5 + 0.3 * np.sin(y * x / 3) * np.cos(y) + 0.15 * (np.sin(3 * x) > 0)
+    image = np.clip(0.5 + contrast * (image - 0.5), 0, 1)
     sharp = jnp.asarray(image[..., None], jnp.float32)
-    return np.asarray(quantise(gaussian_blur(sharp, 1.5, radius=6)))
+    blurred = np.asarray(gaussian_blur(sharp, 1.5, radius=6))
+    return np.round(blurred / np.float32(step)) * np.float32(step) if step else blurred
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +24,15 @@ def restorer():
     return load_restorer()
 
 
-@pytest.mark.parametrize(("shape", "last_tile"), [((167, 130), (2, 1)), ((50, 40), (0, 0))])
-def test_tiles_equal_the_whole_image_and_each_is_told(restorer, shape, last_tile):
+@pytest.mark.parametrize(
+    # Of odd height; of odd width, full of what must be clipped, and with less noise than trained.
+    ("shape", "last_tile", "contrast", "told"),
+    [
+        ((167, 130), (2, 1), 1, {"noise": 0.002, "quantisation": 1 / 255, "width_error": 0.05}),
+        ((50, 41), (0, 0), 4, {"noise": 5e-7, "quantisation": 0.0, "width_error": 0.0}),
+    ],
+)
+def test_tiles_equal_the_whole_image_and_each_is_told(restorer, shape, last_tile, contrast, told):
     told_places = []
 
     def progress(places):
@@ -31,8 +40,8 @@ def test_tiles_equal_the_whole_image_and_each_is_told(restorer, shape, last_tile
             told_places.append(place)
             yield place
 
-    blurred, kernel = blurred_image(*shape), gaussian_profile(1.5, radius=6)
-    told = {"noise": 0.002, "quantisation": 1 / 255, "width_error": 0.05}
+    blurred = blurred_image(*shape, contrast, told["quantisation"])
+    kernel = gaussian_profile(1.5, radius=6)
     whole = np.asarray(restorer(jnp.asarray(blurred), kernel, **told))
     tiled = restore_large(restorer, blurred, kernel, tile=96, progress=progress, **told)
     assert np.abs(whole - blurred).max() > 0.05  # there is something to agree on

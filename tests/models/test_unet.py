@@ -216,8 +216,11 @@ def test_residual_starts_as_the_identity_and_learns() -> None:
 
 def test_initial_scales() -> None:
     _, params = split(UNet(width=64, depth=1, rngs=nnx.Rngs(0)))
-    kernel = np.asarray(params["up0"]["conv1"]["kernel"])
-    np.testing.assert_allclose(kernel.std(), np.sqrt(2 / (9 * 128)), rtol=0.02)
+    for conv, n_in in (("conv1", 128), ("conv2", 64)):
+        kernel = np.asarray(params["up0"][conv]["kernel"])
+        np.testing.assert_allclose(kernel.std(), np.sqrt(2 / (9 * n_in)), rtol=0.02)
+    head = np.asarray(params["head"]["kernel"])  # of 64 numbers only
+    np.testing.assert_allclose(head.std(), np.sqrt(2 / 64), rtol=0.3)
     # One of the 2x2 taps reaches an output pixel, so the fan-in is the input channels.
     up = np.asarray(params["upconv0"]["kernel"])
     np.testing.assert_allclose(up.std(), np.sqrt(2 / 128), rtol=0.02)

@@ -94,6 +94,17 @@ def test_images_of_any_size_and_the_count_of_numbers():
     assert count == (24 * 9 + 1) * 64 + 5 * (2 * (64 * 9 + 1) * 64 + 5 * 64) + (64 * 9 + 1) * 4 + 32
 
 
+def test_initial_scales():
+    """He's, but for the last convolution of each block and of all, which start at zero."""
+    params = nnx.to_pure_dict(nnx.state(WienerNet(width=48, blocks=1, rngs=nnx.Rngs(0))))
+    block = params["block0"]
+    for layer, n_in in ((params["first"], 4 * INPUTS), (block["conv1"], 48)):
+        kernel = np.asarray(layer["kernel"])
+        np.testing.assert_allclose(kernel.std(), np.sqrt(2 / (9 * n_in)), rtol=0.05)
+    for layer in (block["conv2"], params["last"]):
+        assert not np.asarray(layer["kernel"]).any()
+
+
 def test_an_untrained_network_is_the_best_linear_estimate():
     build = lambda: WienerNet(  # noqa: E731
         width=6, blocks=2, log_power=jnp.asarray(LOG_POWER), rngs=nnx.Rngs(0)

@@ -18,10 +18,11 @@ def load(path, tmp_path, **changes):
     return load_dataset(config, tmp_path / "cache")
 
 
-def test_a_folder_is_split_by_patient(tiny_images, tmp_path):
-    dataset = load(tiny_images, tmp_path)
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_folder_is_split_by_patient(seed, tiny_images, tmp_path):
+    dataset = load(tiny_images, tmp_path, split_seed=seed)
     records = index_folder(tiny_images)
-    train, validation = split_by_patient(records, fraction=0.25, seed=0)
+    train, validation = split_by_patient(records, fraction=0.25, seed=seed)
     assert dataset.records == records
     assert [records[row] for row in dataset.train] == list(train)
     assert [records[row] for row in dataset.validation] == list(validation)
@@ -38,6 +39,9 @@ def test_a_csv_file_keeps_its_own_validation_images(tmp_path):
         found = {dataset.records[row].path for row in dataset.part(part)}
         assert found == {path for path, split in said.items() if split == name}
         assert found
+    # Two images of each patient.
+    classes = dict.fromkeys(("covid", "normal", "tb"), 6)
+    assert dataset.counts()["test"] == {"images": 18, "patients": 9, "classes": classes}
     row = int(dataset.test[0])
     pixels = np.asarray(Image.open(table.parent / dataset.records[row].path), np.float32) / 255
     expected = Image.fromarray(pixels).resize((32, 32), Image.Resampling.BILINEAR)

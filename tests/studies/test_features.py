@@ -3,18 +3,20 @@
 import hashlib
 import json
 import shutil
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jxr.config import WeightsConfig
+from jxr.config import BlurConfig, WeightsConfig
 from jxr.errors import UserError
 from jxr.files import exclusive
 from jxr.models import apply
 from jxr.studies import features as module
-from jxr.studies.features import cached_features, load_backbone, require_space
+from jxr.studies.dataset import Dataset
+from jxr.studies.features import cached_features, dataset_features, load_backbone, require_space
 
 IMAGES = np.random.default_rng(0).random((5, 32, 32, 1), np.float32)
 SOURCE = {"images": "test"}
@@ -94,6 +96,54 @@ def test_another_source_or_other_kernels_are_another_file(backbone, cache):
     assert len(list(cache.glob("features-*.npy"))) == 3
 
 
+@pytest.fixture
+def names(tmp_path, monkeypatch):
+    """Gives the names of the files in a cache where nothing is computed."""
+    monkeypatch.setattr(
+        module, "extract_to", lambda path, _, images, *__: np.save(path, np.zeros((len(images), 1)))
+    )
+    return lambda: {path.name for path in tmp_path.glob("features-*.npy")}
+
+
+def test_whatever_features_depend_on_is_in_their_name(backbone, names, tmp_path):
+    usual = {"backbone": backbone, "images": IMAGES, "source": SOURCE}
+    for count, change in enumerate(
+        (
+            {},
+            {"source": {"images": "other"}},
+            {"images": IMAGES[:4]},
+            {"half": True},
+            {"backbone": backbone.up_to(4)},
+            {"backbone": backbone.up_to(3)},
+        ),
+        start=1,
+    ):
+        cached_features(**usual | change, cache=tmp_path, title="t")
+        assert len(names()) == count, change
+
+
+def test_so_is_whatever_features_of_a_data_set_depend_on(backbone, names, tmp_path):
+    dataset, other = (Dataset((), IMAGES, *3 * [np.arange(0)], name) for name in ("abc", "xyz"))
+    blur, noisy = BlurConfig(sigma=1.0), BlurConfig(sigma=1.0, noise=0.1)
+    usual = {"dataset": dataset, "resize": "bilinear", "blur": None, "seed": 0}
+    for count, change in enumerate(
+        (
+            {},
+            {"dataset": other},
+            {"resize": "lanczos"},
+            {"blur": blur},
+            {"blur": noisy},
+            {"blur": noisy, "seed": 1},
+        ),
+        start=1,
+    ):
+        dataset_features(backbone, cache=tmp_path, **usual | change)
+        assert len(names()) == count, change
+    before = names()
+    dataset_features(backbone, cache=tmp_path, **usual | {"blur": blur, "seed": 1})
+    assert names() == before  # of noise only is it the seed
+
+
 def test_the_convention_of_the_kernels_is_kept_to_and_has_a_file_of_its_own(backbone, cache):
     other = backbone._replace(convention="torchvision")
     found = cached_features(other, IMAGES, cache, title="t", source=SOURCE)
@@ -122,9 +172,52 @@ def test_two_processes_do_not_write_one_file(backbone, cache):
     cached_features(backbone, IMAGES, cache, title="t", source=SOURCE)
 
 
-def test_too_little_space_is_said_beforehand(tmp_path):
+class Crash(Exception):
+    pass
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """In place of the network: an image's mean. Notes each batch; crashes at number `at`."""
+    noted = SimpleNamespace(batches=0, at=None)
+
+    def mean(graphdef, convention, half, params, images):
+        if isinstance(images, jax.core.Tracer):  # of which only the shape is asked
+            return images.mean(axis=(1, 2))
+        noted.batches += 1
+        if noted.batches == noted.at:
+            raise Crash
+        return images.mean(axis=(1, 2))
+
+    monkeypatch.setattr(module, "_features", mean)
+    return noted
+
+
+def test_too_little_space_is_said_beforehand(backbone, quick, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"GB needed, .* GB free"):
         require_space(tmp_path, 10**18)
+    free = SimpleNamespace(free=5 * 4 - 1)  # five float32
+    monkeypatch.setattr("shutil.disk_usage", lambda _: free)
+    with pytest.raises(UserError, match=r"GB needed, .* GB free"):
+        cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+    assert quick.batches == 0
+    free.free += 1
+    cached_features(backbone, IMAGES, tmp_path, title="t", source=SOURCE)
+
+
+@pytest.mark.resume
+def test_after_a_crash_it_goes_on_where_its_last_note_says(backbone, quick, tmp_path):
+    images = np.random.default_rng(1).random((70, 32, 32, 1), np.float32)
+    given = {"title": "t", "source": SOURCE}
+    given["transform"] = lambda images, rows: images / (1 + rows[:, None, None, None])
+    quick.at = 21  # a note is taken every twenty batches
+    with pytest.raises(Crash):
+        cached_features(backbone, images, tmp_path, **given)
+    quick.batches, quick.at = 0, None
+    found = cached_features(backbone, images, tmp_path, **given)
+    assert quick.batches == 4  # for the last ten images
+    expected = images.mean(axis=(1, 2), dtype=float) / (1 + np.arange(70))[:, None]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 @pytest.mark.resume

@@ -1,6 +1,7 @@
 """Run directories: claimed by one config, written whole or not at all."""
 
 import dataclasses
+import itertools
 import json
 
 import pytest
@@ -131,6 +132,8 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 def test_stages_are_done_once_and_their_time_adds_up_and_is_said(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(logging, "info", lambda text, *values: said.append(text % values))
+    monkeypatch.setattr("time.monotonic", itertools.count(0.0, 1.5).__next__)
+    monkeypatch.setattr("jxr.studies.workdir.git_commit", lambda: "abc")
     calls = []
 
     def work():
@@ -141,8 +144,11 @@ def test_stages_are_done_once_and_their_time_adds_up_and_is_said(tmp_path, monke
     assert Stages(tmp_path).run("a/b", work) == {"rows": [1, 2]}
     assert len(calls) == 1
     assert set(Stages(tmp_path).seconds()) == {"a/b"}
-    assert set(Stages(tmp_path).commits()) == {"a/b"}
-    assert said == ["stage a/b", "a/b: 0.0 s", "stage a/b: done before"]
+    assert Stages(tmp_path).commits() == {"a/b": "abc"}
+    assert said == ["stage a/b", "a/b: 1.5 s", "stage a/b: done before"]
+    with Stages(tmp_path).timed("a/b"):
+        pass
+    assert Stages(tmp_path).seconds() == {"a/b": 3.0}
 
 
 def test_an_interrupted_stage_is_not_done_but_its_time_counts(tmp_path):

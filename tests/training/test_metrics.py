@@ -201,6 +201,21 @@ def test_event_files_hold_the_numbers_of_the_lines(tmp_path):
     assert [event.step for event in events if event.HasField("session_log")] == [1, 5]
 
 
+def test_event_files_name_the_members_and_leave_out_who_diverged(tmp_path):
+    pytest.importorskip("tensorboardX")
+    path, events = tmp_path / "metrics.jsonl", tmp_path / "events"
+    with MetricsLog(path, 0, 9, "t", batch_size=1, members=("a", "b"), tensorboard=events) as log:
+        log.add(StepMetrics(jnp.array([0.5, jnp.nan]), jnp.array([2.0, 3.0])))
+        log.flush(1)
+    scalars = {
+        value.tag: value.simple_value
+        for event in read_events(events)
+        for value in event.summary.value
+    }
+    assert (scalars["loss/a"], scalars["gradient_norm/a"]) == (0.5, 2.0)
+    assert not [tag for tag in scalars if tag.endswith("/b")]
+
+
 def read_events(folder):
     """Returns the events of all files in order; a record is length, checksum, bytes, checksum."""
     from tensorboardX.proto.event_pb2 import Event

@@ -12,7 +12,7 @@ from jxr.config import ScheduleConfig
 from jxr.data import batches
 from jxr.errors import UserError
 from jxr.training.loop import fit
-from jxr.training.observe import memory_explained
+from jxr.training.observe import Trace, memory_explained
 from jxr.training.step import Task
 from tests.training.test_metrics import train
 
@@ -67,6 +67,18 @@ def test_a_trace_of_some_steps_is_written(tmp_path):
     train(tmp_path, profile=True)
     (trace,) = (tmp_path / "profile").rglob("*.xplane.pb")
     assert b"train_step" in trace.read_bytes()
+
+
+def test_five_steps_are_traced_after_the_first_two(tmp_path, monkeypatch):
+    """The first two are slower than others, and traces of many steps are large."""
+    called = []
+    monkeypatch.setattr(jax.profiler, "start_trace", lambda _: called.append("start"))
+    monkeypatch.setattr(jax.profiler, "stop_trace", lambda: called.append("stop"))
+    with Trace(tmp_path, start=10) as trace:
+        for step in range(10, 30):
+            trace.at(step, jnp.zeros(()))
+            called.append(step)
+    assert called == [10, 11, "start", *range(12, 17), "stop", *range(17, 30)]
 
 
 def test_a_run_too_short_for_a_trace_says_so(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from jxr import rng
 from jxr.config import BlurConfig, HeadConfig, UNetConfig
 from jxr.optics import gaussian_blur
 from jxr.studies.restorers import unet_restorer
-from jxr.training.step import init_state, length, make_train_step
+from jxr.training.step import Task, init_state, length, make_train_step
 from jxr.training.tasks import blurred_images, classifier_task, random_crop, restorer_task
 
 blurred_by = jax.jit(gaussian_blur, static_argnames="radius")
@@ -60,6 +60,36 @@ def test_head_follows_torch_adam_over_several_steps():
         adam.step()
     assert int(state.step) == 20
     assert loss < 0.5  # it learns, so the two do not merely agree on standing still
+
+
+def test_every_step_draws_anew_by_its_number():
+    def losses(params, batch, key):
+        return params + jax.random.uniform(key, (2,))
+
+    task, optimizer = Task(init=lambda key: jnp.zeros(()), losses=losses), optax.sgd(0.0)
+    state, key = init_state(task, optimizer, jax.random.key(0)), jax.random.key(1)
+    step = jax.jit(make_train_step(task, optimizer))
+    for number in range(3):
+        state, (loss, _) = step(state, on_device(example_id=np.arange(2, dtype=np.int32)), key)
+        drawn = jax.random.uniform(jax.random.fold_in(key, number), (2,))
+        np.testing.assert_allclose(loss, drawn.mean(), rtol=1e-6)
+
+
+def test_a_head_learns_with_the_dropout_of_its_config():
+    """Each hidden number is 1 before dropout, and the first logit is their mean after it."""
+    count = 400
+    task = classifier_task(HeadConfig(hidden=(count,), dropout=0.2), in_features=count)
+    mean = jnp.stack([jnp.full(count, 1 / count), jnp.zeros(count)], axis=1)
+    params = {
+        "hidden0": {"kernel": jnp.eye(count), "bias": jnp.zeros(count)},
+        "logits": {"kernel": mean, "bias": jnp.zeros(2)},
+    }
+    ids = np.arange(50, dtype=np.int32)
+    batch = on_device(features=np.ones((50, count), np.float32), label=0 * ids, example_id=ids)
+    losses = np.asarray(jax.jit(task.losses)(params, batch, jax.random.key(0)), float)
+    kept = -np.log(np.expm1(losses)) * 0.8  # cross-entropy is log(1 + exp(-logit))
+    assert kept.mean() == pytest.approx(0.8, abs=0.01)
+    assert kept.std() == pytest.approx(np.sqrt(0.8 * 0.2 / count), rel=0.4)
 
 
 def test_gradients_of_any_rank_have_their_length():

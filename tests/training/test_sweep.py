@@ -137,6 +137,8 @@ def test_each_member_equals_its_run_alone(case, mapped, sound, singles):
         # They differ from each other by far more, so the tolerance means something.
         assert_close(member(found.params, number), single[number - 1], apart=True)
     rows = metrics(folder)
+    for row in rows:
+        assert row["examples_per_second"] == 4 * len(single) * row["steps_per_second"]
     for number, own_folder in enumerate(folders):
         for row, own in zip(rows, metrics(own_folder), strict=True):
             assert row["loss"][number] == pytest.approx(own["loss"], rel=1e-4)

@@ -61,6 +61,23 @@ def test_a_quarter_is_told_a_wrong_width_and_warned(settings):
     assert np.abs(off[warned]).max() <= 0.2 + 1e-6
 
 
+def test_what_is_drawn_is_drawn_independently(settings):
+    """A key that is used twice ties one draw to another."""
+    off = settings.told_sigma / settings.sigma - 1
+    warned, silent, much = settings.width_error > 0, settings.noise == 0, settings.noise >= 1e-3
+    logs = np.log(settings.noise[much])
+    for one, other in (
+        (settings.sigma, warned),
+        (settings.sigma, silent),
+        (warned, silent),
+        (settings.sigma[warned], off[warned]),
+        (silent[warned], off[warned]),
+        (settings.sigma[much], logs),
+        (warned[much], logs),
+    ):
+        assert abs(np.corrcoef(one, other)[0, 1]) < 0.06  # of 5000 draws or more: 4 deviations
+
+
 @jax.jit
 def seen_in(setting, image):
     return observe(image, setting, jax.random.key(2), RANGES)
@@ -82,6 +99,14 @@ def test_images_are_blurred_as_by_scipy(sigma):
     np.testing.assert_allclose(found, expected, atol=2e-6)
     eight = seen_in(setting._replace(eight_bit=jnp.asarray(True)), jnp.asarray(image))
     np.testing.assert_allclose(eight, np.round(np.asarray(found) * 255) / 255, atol=1e-7)
+
+
+def test_noise_comes_before_the_rounding():
+    setting = Setting(*map(jnp.float32, (1.0, 1.0, 0.0, 0.05)), eight_bit=jnp.asarray(False))
+    noisy = np.asarray(seen_in(setting, jnp.full((32, 32, 1), 0.5)))
+    assert noisy.std() == pytest.approx(0.05, rel=0.1)
+    rounded = seen_in(setting._replace(eight_bit=jnp.asarray(True)), jnp.full((32, 32, 1), 0.5))
+    np.testing.assert_allclose(rounded, np.round(noisy * 255) / 255, atol=1e-6)
 
 
 def test_profiles_end_at_four_standard_deviations():
