@@ -86,7 +86,6 @@ from jxr.optics.psf import (
 from jxr.optics.shift_variant import (
     PsfField,
     dense_blur,
-    image_error,
     operator_error,
 )
 from jxr.optics.tiled import (
@@ -146,7 +145,6 @@ __all__ = [
     "gaussian_profile",
     "gaussian_psf",
     "gaussian_transfer",
-    "image_error",
     "isotropic_transfer",
     "kernel_radius",
     "line_spread_from_edge",

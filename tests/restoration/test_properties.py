@@ -348,7 +348,6 @@ INADMISSIBLE = [
     *each(NEGATIVE, "tolerance", lambda v: restoration.tikhonov(X, BLUR, 0.1, tolerance=v)),
     *each(NEGATIVE, "weight", lambda v: restoration.total_variation(X, BLUR, v, iterations=1)),
     ("iterations", lambda: restoration.total_variation(X, BLUR, 0.1, iterations=-1)),
-    ("iterations", lambda: restoration.operator_norm(BLUR, X, iterations=0)),
     ("iterations", lambda: lucy(iterations=-1)),
     *each((*NEGATIVE, 1e7), "tv", lambda v: lucy(tv=v)),
     *each(NOT_POSITIVE, "damping", lambda v: lucy(damping=v)),
