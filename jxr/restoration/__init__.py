@@ -16,7 +16,6 @@ from jxr.restoration.richardson_lucy import (
 from jxr.restoration.selection import (
     discrepancy,
     gcv,
-    gcv_cosine,
     on_validation,
 )
 from jxr.restoration.spectra import (
@@ -47,7 +46,6 @@ __all__ = [
     "estimate_noise_std",
     "filter_cosines",
     "gcv",
-    "gcv_cosine",
     "gradient_power",
     "mean_power_spectrum",
     "noise_to_signal_spectrum",
