@@ -25,9 +25,7 @@ from jxr.optics.focal_spots import (
     MeasuredSpot,
     UniformSpot,
 )
-from jxr.optics.forward import (
-    degrade,
-)
+from jxr.optics.forward import degrade
 from jxr.optics.gaussian_fits import (
     GaussianMixture,
     fit_edge,

@@ -1,18 +1,12 @@
 """Classical inverses of a blur, and how strong to regularise them."""
 
-from jxr.restoration.cosine_filter import (
-    filter_cosines,
-)
-from jxr.restoration.edge_taper import (
-    edge_taper,
-)
+from jxr.restoration.cosine_filter import filter_cosines
+from jxr.restoration.edge_taper import edge_taper
 from jxr.restoration.estimate import (
     estimate_blur_sigma,
     estimate_noise_std,
 )
-from jxr.restoration.richardson_lucy import (
-    richardson_lucy,
-)
+from jxr.restoration.richardson_lucy import richardson_lucy
 from jxr.restoration.selection import (
     discrepancy,
     gcv,
@@ -25,9 +19,7 @@ from jxr.restoration.spectra import (
     noise_to_signal_spectrum,
     transfer_function,
 )
-from jxr.restoration.tikhonov import (
-    tikhonov,
-)
+from jxr.restoration.tikhonov import tikhonov
 from jxr.restoration.total_variation import (
     operator_norm,
     total_variation,
