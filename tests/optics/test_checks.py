@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jxr.optics.checks import check_float
-from tests.test_experiments import python
+from tests.commands import python
 
 # Without the run-time check of signatures that tests have, as users meet it.
 EIGHT_BITS = """

@@ -14,7 +14,7 @@ from jxr.studies.adaptation_scores import few_images, scored
 from jxr.studies.binary_tasks import Examples, binary_task
 from jxr.studies.dataset import load_dataset
 from ml_collections_configs.adaptation import RUNS
-from tests.test_experiments import call, the_error
+from tests.commands import call, the_error
 from tests.tiny import tiny, tiny_phantoms
 
 

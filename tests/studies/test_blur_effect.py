@@ -22,7 +22,7 @@ from jxr.studies.controls_study import Task, control_features, open_task
 from jxr.studies.dataset import load_dataset
 from jxr.studies.features import dataset_features, load_backbone
 from ml_collections_configs.blur_effect import RUNS
-from tests.test_experiments import call, the_error
+from tests.commands import call, the_error
 from tests.tiny import tiny, tiny_phantoms
 
 

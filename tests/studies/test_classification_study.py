@@ -26,7 +26,7 @@ from jxr.studies.features import load_backbone
 from jxr.studies.fine_tuning import answers, frozen_maps
 from jxr.studies.workdir import FILES
 from ml_collections_configs.classification import RUNS
-from tests.test_experiments import call, the_error
+from tests.commands import call, the_error
 from tests.tiny import tiny, tiny_phantoms
 
 KEYS = ("task", "recipe", "train_on", "test_on")

@@ -19,7 +19,7 @@ from jxr.studies.controls import CONTROLS, one_sharpness
 from jxr.studies.controls_study import STRENGTHS, controls_study, fitted
 from jxr.studies.dataset import load_dataset
 from ml_collections_configs.controls import RUNS
-from tests.test_experiments import call, the_error
+from tests.commands import call, the_error
 from tests.tiny import tiny, tiny_phantoms
 
 

@@ -19,7 +19,7 @@ from jxr.studies.sweep_restorers import error_rows, restorer_sweep_study, unet_e
 from jxr.training.checkpoints import load_params
 from jxr.training.launch import PLAIN
 from ml_collections_configs.sweep_restorers import RUNS, sweep
-from tests.test_experiments import call, the_error
+from tests.commands import call, the_error
 from tests.tiny import tiny_phantoms
 from tests.training.test_sweep import member
 

@@ -28,7 +28,7 @@ from jxr.studies.sweep_study import (
 from jxr.studies.wiener_nets import restored_by_net
 from jxr.training.launch import PLAIN
 from ml_collections_configs.sweep_sigma import RUNS, sweep
-from tests.test_experiments import call, the_error
+from tests.commands import call, the_error
 from tests.tiny import tiny, tiny_phantoms
 from tests.training.test_sweep import member, metrics
 
