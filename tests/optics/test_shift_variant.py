@@ -331,12 +331,6 @@ def test_impossible_requests_are_refused():
     ):
         with pytest.raises(ValueError, match="two odd sizes"):
             build(lambda y, x: even(0.1))
-    with pytest.raises(ValueError, match="at least 1 pixel"):
-        tiled_operator(bilinear, HEIGHT, WIDTH, tile=0)
-    with pytest.raises(ValueError, match="between 1 and"):
-        eigen_psfs(bilinear, HEIGHT, WIDTH, rank=5, samples=2)
-    with pytest.raises(ValueError, match="at least 2"):
-        eigen_psfs(bilinear, HEIGHT, WIDTH, rank=1, samples=1)
     operator = tiled_operator(bilinear, HEIGHT, WIDTH, tile=4)
     for function in operator:
         with pytest.raises(ValueError, match="for images of 11 by 14"):
