@@ -8,8 +8,6 @@ kermany  The report's heads on the Guangzhou images, five seeds: after the featu
          runs share, seven minutes on two CPU cores for three styles, and four for the test images.
 """
 
-from ml_collections import ConfigDict
-
 from jxr.config import (
     AdaptationConfig,
     DataConfig,
@@ -18,8 +16,7 @@ from jxr.config import (
     ScheduleConfig,
     WeightsConfig,
 )
-from jxr.config_dict import to_config_dict
-from jxr.errors import UserError
+from ml_collections_configs import getter
 
 RUNS = {
     "demo": AdaptationConfig(
@@ -36,10 +33,4 @@ RUNS = {
     ),
     "kermany": AdaptationConfig(),
 }
-
-
-def get_config(name: str = "demo") -> ConfigDict:
-    """Returns the config `name`."""
-    if name not in RUNS:
-        raise UserError(f"no config '{name}' in adaptation.py: give one of {', '.join(RUNS)}")
-    return to_config_dict(RUNS[name])
+get_config = getter(RUNS, __file__)

@@ -7,11 +7,8 @@ demo     Phantoms of 64 pixels and seeded random weights: a minute.
 kermany  Sigma 0 to 4 on the Guangzhou images: a quarter of an hour a sigma on two CPU cores.
 """
 
-from ml_collections import ConfigDict
-
 from jxr.config import BlurEffectConfig, DataConfig, PhantomConfig, WeightsConfig
-from jxr.config_dict import to_config_dict
-from jxr.errors import UserError
+from ml_collections_configs import getter
 
 RUNS = {
     "demo": BlurEffectConfig(
@@ -23,10 +20,4 @@ RUNS = {
     ),
     "kermany": BlurEffectConfig(),
 }
-
-
-def get_config(name: str = "demo") -> ConfigDict:
-    """Returns the config `name`."""
-    if name not in RUNS:
-        raise UserError(f"no config '{name}' in blur_effect.py: give one of {', '.join(RUNS)}")
-    return to_config_dict(RUNS[name])
+get_config = getter(RUNS, __file__)

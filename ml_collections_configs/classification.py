@@ -11,8 +11,6 @@ kermany_whole  The same with all of VGG-16 fine-tuned, at 224 pixels and on anot
          networks, and two minutes for all else but the tables.
 """
 
-from ml_collections import ConfigDict
-
 from jxr.config import (
     ClassificationConfig,
     DataConfig,
@@ -22,8 +20,7 @@ from jxr.config import (
     ScheduleConfig,
     WeightsConfig,
 )
-from jxr.config_dict import to_config_dict
-from jxr.errors import UserError
+from ml_collections_configs import getter
 
 RUNS = {
     "demo": ClassificationConfig(
@@ -59,10 +56,4 @@ RUNS = {
         ),
     ),
 }
-
-
-def get_config(name: str = "demo") -> ConfigDict:
-    """Returns the config `name`."""
-    if name not in RUNS:
-        raise UserError(f"no config '{name}' in classification.py: give one of {', '.join(RUNS)}")
-    return to_config_dict(RUNS[name])
+get_config = getter(RUNS, __file__)

@@ -10,11 +10,8 @@ cores; after that a head takes half a minute. Expected scores:
 `experiments/results/kermany/results.json`.
 """
 
-from ml_collections import ConfigDict
-
 from jxr.config import ClassifierRun
-from jxr.config_dict import to_config_dict
-from jxr.errors import UserError
+from ml_collections_configs import getter
 
 RUNS = {
     "normal_vs_pneumonia-original": ClassifierRun("normal_vs_pneumonia", "original"),
@@ -22,10 +19,4 @@ RUNS = {
     "bacterial_vs_viral-original": ClassifierRun("bacterial_vs_viral", "original"),
     "bacterial_vs_viral-blurred": ClassifierRun("bacterial_vs_viral", "blurred"),
 }
-
-
-def get_config(name: str = "normal_vs_pneumonia-original") -> ConfigDict:
-    """Returns the config `TASK-TRAIN_ON`."""
-    if name not in RUNS:
-        raise UserError(f"no config '{name}' in classifier.py: give one of {', '.join(RUNS)}")
-    return to_config_dict(RUNS[name])
+get_config = getter(RUNS, __file__)

@@ -8,11 +8,8 @@ kermany  The Guangzhou set, both tasks, sigma 2. A few minutes on two CPU cores;
          `experiments/results/controls/results.json`.
 """
 
-from ml_collections import ConfigDict
-
 from jxr.config import ControlsConfig, DataConfig, PhantomConfig
-from jxr.config_dict import to_config_dict
-from jxr.errors import UserError
+from ml_collections_configs import getter
 
 RUNS = {
     "demo": ControlsConfig(
@@ -22,10 +19,4 @@ RUNS = {
     ),
     "kermany": ControlsConfig(),
 }
-
-
-def get_config(name: str = "demo") -> ConfigDict:
-    """Returns the config `name`."""
-    if name not in RUNS:
-        raise UserError(f"no config '{name}' in controls.py: give one of {', '.join(RUNS)}")
-    return to_config_dict(RUNS[name])
+get_config = getter(RUNS, __file__)

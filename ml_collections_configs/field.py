@@ -9,11 +9,8 @@ kermany  Crops of 1024 pixels of the Guangzhou set's originals (data.path), oper
          to twenty minutes on two CPU cores; scores in `experiments/results/field/results.json`.
 """
 
-from ml_collections import ConfigDict
-
 from jxr.config import DataConfig, FieldConfig, PhantomConfig
-from jxr.config_dict import to_config_dict
-from jxr.errors import UserError
+from ml_collections_configs import getter
 
 PHANTOMS = PhantomConfig(train=18, test=18, seed=1)
 
@@ -29,10 +26,4 @@ RUNS = {
     ),
     "kermany": FieldConfig(),
 }
-
-
-def get_config(name: str = "demo") -> ConfigDict:
-    """Returns the config `name`."""
-    if name not in RUNS:
-        raise UserError(f"no config '{name}' in field.py: give one of {', '.join(RUNS)}")
-    return to_config_dict(RUNS[name])
+get_config = getter(RUNS, __file__)

@@ -16,8 +16,6 @@ kermany_full  The same with a U-Net of 64 channels on whole images for 30 epochs
               experiments/results/h200. What needs less memory: see restorer.py.
 """
 
-from ml_collections import ConfigDict
-
 from jxr.config import (
     DataConfig,
     HeadConfig,
@@ -27,8 +25,7 @@ from jxr.config import (
     UNetConfig,
     WeightsConfig,
 )
-from jxr.config_dict import to_config_dict
-from jxr.errors import UserError
+from ml_collections_configs import getter
 
 CPU_UNET = UNetConfig(
     width=16,
@@ -66,10 +63,4 @@ RUNS = {
     "kermany": ReproduceConfig(seeds=SEEDS, unet=CPU_UNET, sweep_sigmas=SWEEP),
     "kermany_full": ReproduceConfig(seeds=SEEDS, sweep_sigmas=SWEEP),
 }
-
-
-def get_config(name: str = "demo") -> ConfigDict:
-    """Returns the config `name`."""
-    if name not in RUNS:
-        raise UserError(f"no config '{name}' in reproduce.py: give one of {', '.join(RUNS)}")
-    return to_config_dict(RUNS[name])
+get_config = getter(RUNS, __file__)

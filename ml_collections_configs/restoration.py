@@ -9,11 +9,8 @@ kermany  Sigma 1 and 2 in both conventions, as float32, 8 bits and with noise, o
          `experiments/results/restoration/results.json`.
 """
 
-from ml_collections import ConfigDict
-
 from jxr.config import DataConfig, PhantomConfig, RestorationTableConfig
-from jxr.config_dict import to_config_dict
-from jxr.errors import UserError
+from ml_collections_configs import getter
 
 RUNS = {
     "demo": RestorationTableConfig(
@@ -25,10 +22,4 @@ RUNS = {
     ),
     "kermany": RestorationTableConfig(),
 }
-
-
-def get_config(name: str = "demo") -> ConfigDict:
-    """Returns the config `name`."""
-    if name not in RUNS:
-        raise UserError(f"no config '{name}' in restoration.py: give one of {', '.join(RUNS)}")
-    return to_config_dict(RUNS[name])
+get_config = getter(RUNS, __file__)

@@ -11,18 +11,9 @@ full  64 channels, whole images, 30 epochs, as many as the report: for accelerat
       unet.remat=True, unet.schedule.precision=bfloat16 (this one changes the result).
 """
 
-from ml_collections import ConfigDict
-
 from jxr.config import RestorerRun
-from jxr.config_dict import to_config_dict
-from jxr.errors import UserError
+from ml_collections_configs import getter
 from ml_collections_configs.reproduce import CPU_UNET
 
 RUNS = {"cpu": RestorerRun(unet=CPU_UNET), "full": RestorerRun()}
-
-
-def get_config(name: str = "cpu") -> ConfigDict:
-    """Returns the config `name`."""
-    if name not in RUNS:
-        raise UserError(f"no config '{name}' in restorer.py: give one of {', '.join(RUNS)}")
-    return to_config_dict(RUNS[name])
+get_config = getter(RUNS, __file__)

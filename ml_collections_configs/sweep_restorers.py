@@ -11,8 +11,6 @@ kermany  The report's U-Net, four at once, on the Guangzhou images, for an accel
 
 from dataclasses import replace
 
-from ml_collections import ConfigDict
-
 from jxr.config import (
     DataConfig,
     PhantomConfig,
@@ -21,8 +19,7 @@ from jxr.config import (
     ScheduleConfig,
     UNetConfig,
 )
-from jxr.config_dict import to_config_dict
-from jxr.errors import UserError
+from ml_collections_configs import getter
 
 RUNS = {
     "demo": RestorerSweepConfig(
@@ -42,13 +39,7 @@ RUNS = {
     ),
     "kermany": RestorerSweepConfig(),
 }
-
-
-def get_config(name: str = "demo") -> ConfigDict:
-    """Returns the config `name`."""
-    if name not in RUNS:
-        raise UserError(f"no config '{name}' in sweep_restorers.py: give one of {', '.join(RUNS)}")
-    return to_config_dict(RUNS[name])
+get_config = getter(RUNS, __file__)
 
 
 def sweep(name: str = "demo") -> list[RestorerRun]:

@@ -14,8 +14,6 @@ same parameters to rounding.
 
 from dataclasses import replace
 
-from ml_collections import ConfigDict
-
 from jxr.config import (
     ClassifierRun,
     DataConfig,
@@ -25,8 +23,7 @@ from jxr.config import (
     SigmaSweepConfig,
     WeightsConfig,
 )
-from jxr.config_dict import to_config_dict
-from jxr.errors import UserError
+from ml_collections_configs import getter
 
 RUNS = {
     "demo": SigmaSweepConfig(
@@ -41,13 +38,7 @@ RUNS = {
     ),
     "kermany": SigmaSweepConfig(images=312),
 }
-
-
-def get_config(name: str = "demo") -> ConfigDict:
-    """Returns the config `name`."""
-    if name not in RUNS:
-        raise UserError(f"no config '{name}' in sweep_sigma.py: give one of {', '.join(RUNS)}")
-    return to_config_dict(RUNS[name])
+get_config = getter(RUNS, __file__)
 
 
 def sweep(

@@ -1,11 +1,8 @@
 """The benchmark's command, its file and its table; that it compares equals, on tiny images."""
 
 import json
-import os
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +13,8 @@ from jxr.reporting.tables import to_markdown
 from jxr.studies import bench, bench_networks, bench_optics, bench_restoration, timing
 from jxr.studies.bench import CASES, read_rows, run_bench
 from jxr.studies.bench_restoration import TV_WEIGHT, rof_objective
+from tests.commands import call, the_error
 
-ROOT = Path(__file__).resolve().parents[1]
 CONTRACT = "what, ours, peer, peer_name, ratio, unit, device, batch, dtype, versions"
 KEYS = CONTRACT.split(", ")
 # The contract's names.
@@ -38,24 +35,6 @@ def quick(monkeypatch):
 def one_pooling(monkeypatch):
     """A U-Net that compiles faster; in bfloat16 its smallest gradients are too inexact."""
     monkeypatch.setitem(bench_networks.UNET_SIZES, "tiny", (32, 2, 2, 1))
-
-
-def call(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.bench", *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def the_error(finished):
-    assert finished.returncode == 2, finished.stderr
-    assert "Traceback" not in finished.stderr
-    (line,) = [line for line in finished.stderr.splitlines() if line.startswith("error: ")]
-    return line
 
 
 def test_names_are_those_of_the_contract():
@@ -155,7 +134,7 @@ def test_the_command(tmp_path):
         "ours": 9, "peer": 1, "unit": "images/s", "batch": 1,
     }  # fmt: skip
     path.write_text(json.dumps([kept]))
-    finished = call("--what=blur", f"--output={path}", "--repeats=1", "--scale=tiny")
+    finished = call("bench", "--what=blur", f"--output={path}", "--repeats=1", "--scale=tiny")
     assert finished.returncode == 0, finished.stderr
     rows = read_rows(path)
     assert kept in rows
@@ -180,9 +159,10 @@ def test_mistakes_are_one_line(tmp_path):
     assert path.read_text() == text
     with pytest.raises(UserError, match="cannot write here"):
         run_bench([], path / "below.json", repeats=1)
-    assert "repeats" in the_error(call("--repeats=0", f"--output={path}"))
-    assert "--scale=tiny is to try the command: give --output" in the_error(call("--scale=tiny"))
-    assert "workdir" in the_error(call(f"--workdir={tmp_path}"))
+    assert "repeats" in the_error(call("bench", "--repeats=0", f"--output={path}"))
+    line = the_error(call("bench", "--scale=tiny"))
+    assert "--scale=tiny is to try the command: give --output" in line
+    assert "workdir" in the_error(call("bench", f"--workdir={tmp_path}"))
 
 
 def test_the_objective_of_total_variation():

@@ -1,6 +1,8 @@
 """Strict configs: what is right passes unchanged, what is wrong is named."""
 
 import dataclasses
+import importlib
+from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
@@ -20,12 +22,26 @@ from jxr.config import (
 from jxr.config_dict import completed, from_config_dict, to_config_dict
 from jxr.errors import UserError
 
+FOLDER = Path(__file__).resolve().parents[1] / "ml_collections_configs"
+CONFIGS = sorted(file.stem for file in FOLDER.glob("[a-z]*.py"))
+
 
 @pytest.mark.parametrize(
     "kind", [ClassifierRun, RestorerRun, ReproduceConfig, WienerNetRun, RestorerStudyConfig]
 )
 def test_defaults_survive_the_way_to_the_command_line_and_back(kind):
     assert from_config_dict(kind, to_config_dict(kind())) == kind()
+
+
+@pytest.mark.parametrize("file", CONFIGS)
+def test_every_config_file_is_read_back(file):
+    module = importlib.import_module(f"ml_collections_configs.{file}")
+    for name, run in module.RUNS.items():
+        assert from_config_dict(type(run), module.get_config(name)) == run
+    first, *_ = module.RUNS
+    assert module.get_config() == module.get_config(first)
+    with pytest.raises(UserError, match=rf"^no config 'x' in {file}\.py: give one of {first}"):
+        module.get_config("x")
 
 
 def test_changed_values_arrive_with_their_types():

@@ -1,9 +1,6 @@
 """Folders of radiographs through `experiments.deblur`: what comes out, and what is refused."""
 
 import io
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +13,9 @@ from jxr.optics import gaussian_profile
 from jxr.studies.deblur_files import deblur_files, result_name
 from jxr.studies.error_bounds import shipped_bounds
 from jxr.studies.radiograph_blur import Deblurring, Exposure
+from tests.commands import call
 from tests.data import dicom_files
 
-ROOT = Path(__file__).resolve().parents[1]
 SIZE = 48
 WANTED = Deblurring(method="wiener", sigma=1.0, noise=0.01)  # the quickest
 
@@ -163,17 +160,8 @@ def bad_files(folder):
 def test_bad_files_cost_a_line_each_and_the_rest_goes_on(folder, tmp_path):
     """By the command, once: exit status 2, a line for each, a summary, all good files done."""
     bad = bad_files(folder)
-    finished = subprocess.run(
-        [
-            *(sys.executable, "-m", "experiments.deblur", f"--input={folder}", "--noise=0.01"),
-            *(f"--output={tmp_path / 'out'}", "--method=wiener", "--sigma=1"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    places = f"--input={folder}", f"--output={tmp_path / 'out'}"
+    finished = call("deblur", *places, "--method=wiener", "--sigma=1", "--noise=0.01")
     assert finished.returncode == 2
     assert "Traceback" not in finished.stderr
     lines = [line for line in finished.stderr.splitlines() if line.startswith("error: ")]

@@ -3,14 +3,10 @@
 import csv
 import json
 import logging
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import pytest
 from absl import flags
@@ -23,9 +19,9 @@ from jxr.studies.reproduce import reproduce as reproduce_in_process
 from jxr.studies.runs import evaluate, train_classifier, train_restorer
 from jxr.studies.workdir import claim
 from ml_collections_configs import classifier, reproduce, restorer
+from tests.commands import ROOT, call, start, the_error
 from tests.tiny import tiny
 
-ROOT = Path(__file__).resolve().parents[1]
 RESTORER = "ml_collections_configs/restorer.py:cpu"
 TINY = (
     "--config.data.size=32",
@@ -38,34 +34,12 @@ TINY = (
 )
 
 
-def python(*arguments):
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def call(experiment, *arguments):
-    return python("-m", f"experiments.{experiment}", *arguments)
+def restorer_flags(workdir):
+    return (f"--config={RESTORER}", f"--workdir={workdir / 'run'}", f"--cache={workdir / 'cache'}")
 
 
 def restorer_call(workdir, *arguments):
-    cache = f"--cache={workdir / 'cache'}"
-    return call(
-        "train_restorer", f"--config={RESTORER}", f"--workdir={workdir / 'run'}", cache, *arguments
-    )
-
-
-def the_error(finished):
-    """The one line that a user's mistake leaves, and nothing like a traceback."""
-    assert finished.returncode == 2, finished.stderr
-    assert "Traceback" not in finished.stderr
-    (line,) = [line for line in finished.stderr.splitlines() if line.startswith("error: ")]
-    return line
+    return call("train_restorer", *restorer_flags(workdir), *arguments)
 
 
 def configured(kind, *arguments):
@@ -418,21 +392,7 @@ def test_a_changed_config_is_refused_unless_told(trained, tiny_images, tmp_path,
 def test_sigterm_saves_and_the_same_command_goes_on(tiny_images, tmp_path):
     data = f"--config.data.path={tiny_images}"
     steps = ("--config.unet.schedule.epochs=30", "--config.unet.schedule.log_every=1")
-    command = [
-        sys.executable,
-        "-m",
-        "experiments.train_restorer",
-        f"--config={RESTORER}",
-        f"--workdir={tmp_path / 'run'}",
-        f"--cache={tmp_path / 'cache'}",
-        data,
-        *TINY,
-        *steps,
-    ]
-    running = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, "JAX_PLATFORMS": "cpu"}, stderr=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
+    running = start("train_restorer", *restorer_flags(tmp_path), data, *TINY, *steps)
     assert running.stderr is not None
     for line in running.stderr:
         if "step 3 of" in line:

@@ -1,13 +1,9 @@
 """The command that prepares the data set, as users call it."""
 
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -15,31 +11,12 @@ from jxr.data import data_fingerprint, index_folder
 from jxr.data.tfds_prepare import prepare
 from jxr.data.tfds_reader import tfds_set
 from jxr.errors import UserError
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def command(*arguments):
-    return [sys.executable, "-m", "experiments.prepare", *map(str, arguments)]
-
-
-def call(*arguments):
-    return subprocess.run(
-        command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False
-    )
-
-
-def the_error(finished):
-    """The one line that a user's mistake leaves, and nothing like a traceback."""
-    assert finished.returncode == 2, finished.stderr
-    assert "Traceback" not in finished.stderr
-    (line,) = [line for line in finished.stderr.splitlines() if line.startswith("error: ")]
-    return line
+from tests.commands import call, start, the_error
 
 
 def test_prepares_once(tiny_images, tmp_path):
     arguments = (f"--output={tmp_path}", f"--source={tiny_images}")
-    finished = call(*arguments)
+    finished = call("prepare", *arguments)
     assert finished.returncode == 0, finished.stderr
     fingerprint = data_fingerprint(tiny_images, index_folder(tiny_images))
     folder = tmp_path / "chest_xray_guangzhou" / "original" / "1.0.0"
@@ -48,7 +25,7 @@ def test_prepares_once(tiny_images, tmp_path):
     assert "not the published image set" in finished.stderr
     assert tfds_set(tmp_path).fingerprint == fingerprint
 
-    again = call(*arguments)
+    again = call("prepare", *arguments)
     assert again.returncode == 0, again.stderr
     assert "done before" in again.stderr
     assert "prepared 54" not in again.stderr
@@ -59,7 +36,7 @@ BILINEAR = "--form=224", "--resize=bilinear"
 
 
 def test_forms(tiny_images, tmp_path):
-    finished = call(f"--output={tmp_path}", f"--source={tiny_images}", *BILINEAR)
+    finished = call("prepare", f"--output={tmp_path}", f"--source={tiny_images}", *BILINEAR)
     assert finished.returncode == 0, finished.stderr
     prepare(tiny_images, tmp_path, form="224")
     for name in ("224", "224_bilinear"):
@@ -74,31 +51,27 @@ def test_a_broken_image(tiny_images, tmp_path):
     broken.write_bytes(broken.read_bytes()[:200])
     with pytest.raises(UserError, match=re.escape(str(broken))):
         prepare(images, tmp_path / "out", form="original")
-    finished = call(f"--output={tmp_path / 'out'}", f"--source={images}", "--skip_broken")
+    finished = call(
+        "prepare", f"--output={tmp_path / 'out'}", f"--source={images}", "--skip_broken"
+    )
     assert finished.returncode == 0, finished.stderr
     assert f"left out: {broken}" in finished.stderr
     assert finished.stdout.startswith("53 images")
 
 
 def test_mistakes_are_one_line(tiny_images, tmp_path):
-    assert "--output" in the_error(call(f"--source={tiny_images}"))
-    assert "--form" in the_error(call(f"--output={tmp_path}", "--resize=bilinear"))
+    assert "--output" in the_error(call("prepare", f"--source={tiny_images}"))
+    assert "--form" in the_error(call("prepare", f"--output={tmp_path}", "--resize=bilinear"))
     with pytest.raises(UserError, match=r"none\.zip: no such file"):
         prepare(tmp_path / "none.zip", tmp_path, form="original")
-    assert "workdir" in the_error(call(f"--output={tmp_path}", f"--workdir={tmp_path}"))
-    assert "form" in the_error(call(f"--output={tmp_path}", "--form=112"))
+    assert "workdir" in the_error(call("prepare", f"--output={tmp_path}", f"--workdir={tmp_path}"))
+    assert "form" in the_error(call("prepare", f"--output={tmp_path}", "--form=112"))
 
 
 @pytest.mark.shared
 def test_a_signal_leaves_nothing_behind(shared, tmp_path):
     source = shared / "data" / "chest_xray"
-    running = subprocess.Popen(
-        command(f"--output={tmp_path}", f"--source={source}"),
-        cwd=ROOT,
-        env={**os.environ},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    running = start("prepare", f"--output={tmp_path}", f"--source={source}")
     folder = tmp_path / "chest_xray_guangzhou" / "original"
     for _ in range(600):
         if list(folder.glob("*/*array_record*")):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pooch
 
+from jxr.data.radiograph import read_content
 from jxr.data.records import IMAGE_SUFFIXES, Record, index_folder
 from jxr.errors import UserError
 
@@ -109,18 +110,10 @@ def open_source(path: str | Path) -> Source:
     """
     path = Path(path)
     if path.is_dir():
-        return Source(str(path), index_folder(path), lambda name: read_file(path / name))
+        return Source(str(path), index_folder(path), lambda name: read_content(path / name))
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; give {FILE_NAME} or its folder")
     return open_zip(path)
-
-
-def read_file(path: Path) -> bytes:
-    """Reads a file; UserError if that fails."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; check the file") from error
 
 
 def open_zip(path: Path) -> Source:

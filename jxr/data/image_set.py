@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from jxr.data.images import read_image
+from jxr.data.radiograph import read_content
 from jxr.data.records import Record
 from jxr.errors import UserError
 
@@ -60,11 +61,7 @@ def data_fingerprint(root: str | Path, records: Sequence[Record]) -> str:
     root = Path(root)
 
     def line(record: Record) -> bytes:
-        try:
-            content = (root / record.path).read_bytes()
-        except OSError as error:
-            raise UserError(f"{root / record.path}: {error.strerror}; check the file") from error
-        return fingerprint_line(record.path, content)
+        return fingerprint_line(record.path, read_content(root / record.path))
 
     whole = hashlib.sha256()
     with ThreadPoolExecutor(os.cpu_count()) as pool:

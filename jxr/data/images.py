@@ -6,11 +6,11 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
 
 from jxr.data.dicom import decode_dicom, is_dicom
-from jxr.data.radiograph import read_content
+from jxr.data.radiograph import explained, read_content
 from jxr.data.tiff_files import bits_per_sample, is_signed, white_is_zero
 from jxr.errors import UserError
 
@@ -50,30 +50,18 @@ def decode_image(content: bytes, name: str) -> Float32[np.ndarray, "height width
     """
     if is_dicom(content[:132], name):
         return decode_dicom(content, name).display()
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.mode == "F":
-                raise UserError(f"{name}: floating-point pixels; save it with 8 or 16 bits")
-            # The other pictures of a camera's JPEG (MPO) are previews of the first.
-            if getattr(image, "n_frames", 1) != 1 and image.format != "MPO":
-                raise UserError(f"{name}: holds several pictures; save each as a file of its own")
-            check_tiff_bits(image, name)
-            ImageOps.exif_transpose(image, in_place=True)
-            sixteen_bit = image.mode.startswith("I")
-            pixels = np.asarray(image if sixteen_bit else image.convert("L"))
-            if image.mode == "I;16" and image.format == "TIFF" and white_is_zero(image):
-                pixels = 65_535 - pixels  # Pillow turns those of 8 bits
-    except UserError:
-        raise
-    except UnidentifiedImageError:  # its text names our stream, not the file
-        raise UserError(
-            f"{name}: cannot be read as an image (no known format); replace or remove the file"
-        ) from None
-    except Exception as error:  # Pillow fails on damaged files in all kinds of ways
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{name}: cannot be read as an image ({reason}); replace or remove the file"
-        ) from error
+    with explained(name, "read as an image"), Image.open(io.BytesIO(content)) as image:
+        if image.mode == "F":
+            raise UserError(f"{name}: floating-point pixels; save it with 8 or 16 bits")
+        # The other pictures of a camera's JPEG (MPO) are previews of the first.
+        if getattr(image, "n_frames", 1) != 1 and image.format != "MPO":
+            raise UserError(f"{name}: holds several pictures; save each as a file of its own")
+        check_tiff_bits(image, name)
+        ImageOps.exif_transpose(image, in_place=True)
+        sixteen_bit = image.mode.startswith("I")
+        pixels = np.asarray(image if sixteen_bit else image.convert("L"))
+        if image.mode == "I;16" and image.format == "TIFF" and white_is_zero(image):
+            pixels = 65_535 - pixels  # Pillow turns those of 8 bits
     if sixteen_bit and (pixels.min() < 0 or pixels.max() > 65_535):
         raise UserError(f"{name}: 32-bit pixels beyond 65535; save it with 8 or 16 bits")
     full_scale = np.float32(65_535 if sixteen_bit else 255)

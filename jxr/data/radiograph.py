@@ -104,25 +104,29 @@ def check_size(name: str, height: int, width: int) -> None:
 
 
 @contextmanager
-def decoding(name: str, doing: str) -> Iterator[None]:
-    """Turns all that fails here into one line, and silences warnings of how a file is made.
-
-    Decoders fail on damaged files in all kinds of ways, so every exception counts.
+def explained(name: str, doing: str) -> Iterator[None]:
+    """Turns all that fails here into one line: decoders fail on damaged files in all kinds of ways.
 
     Args:
         name: of the file.
         doing: such as `read as a PNG image`.
     """
-    with _filters, warnings.catch_warnings():
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):  # its text names our stream, not the file
+            reason = "no known format"
+        raise UserError(
+            f"{name}: cannot be {doing} ({reason}); replace or remove the file"
+        ) from error
+
+
+@contextmanager
+def decoding(name: str, doing: str) -> Iterator[None]:
+    """Does what `explained` does, one file at a time, and silences warnings of how one is made."""
+    with explained(name, doing), _filters, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            yield
-        except UserError:
-            raise
-        except Exception as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            if isinstance(error, UnidentifiedImageError):  # its text names our stream, not the file
-                reason = "no known format"
-            raise UserError(
-                f"{name}: cannot be {doing} ({reason}); replace or remove the file"
-            ) from error
+        yield

@@ -1,5 +1,6 @@
 """Reading the Guangzhou set as TensorFlow Datasets prepared it, without TensorFlow."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,9 @@ def open_folder(folder: Path) -> ImageSet:
     check_files(splits)
     # Without decoders TFDS would decode by OpenCV where it finds it, and by Pillow elsewhere.
     sources = builder.as_data_source(decoders={"image": tfds.decode.SkipDecoding()})
-    if {name: len(source) for name, source in sources.items()} != count(records):
+    if {name: len(source) for name, source in sources.items()} != Counter(
+        record.split for record in records
+    ):
         raise UserError(f"{folder}: its files belong to several data sets; {REMEDY}")
 
     shape = feature.shape if isinstance(feature, tfds.features.Tensor) else None
@@ -143,14 +146,6 @@ def check_files(splits: Any) -> None:
                 raise damaged(file, error) from error
             if found != length:
                 raise UserError(f"{file}: {found} records instead of {length}; {REMEDY}")
-
-
-def count(records: Sequence[Record]) -> dict[str, int]:
-    """Counts the records of each split."""
-    counts: dict[str, int] = {}
-    for record in records:
-        counts[record.split] = counts.get(record.split, 0) + 1
-    return counts
 
 
 def damaged(what: Any, error: Exception) -> UserError:

@@ -21,7 +21,6 @@ from jxr.evaluation.intervals import (
     bootstrap_interval,
     roc_band,
     seed_mean_interval,
-    wilson_interval,
 )
 from jxr.evaluation.paired import Difference, McNemar, mcnemar, paired_difference
 
@@ -52,5 +51,4 @@ __all__ = [
     "seed_mean_interval",
     "ssim",
     "threshold_at_sensitivity",
-    "wilson_interval",
 ]

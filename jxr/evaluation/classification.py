@@ -16,14 +16,12 @@ class Scores:
         auc: area under the ROC curve.
         sensitivity: fraction of the positive images (label 1) that are called positive.
         specificity: fraction of the negative images (label 0) that are called negative.
-        n: number of images.
     """
 
     accuracy: float
     auc: float
     sensitivity: float
     specificity: float
-    n: int
 
 
 def check(labels: np.ndarray, probabilities: np.ndarray) -> None:
@@ -131,7 +129,6 @@ def score(
         auc=float(auc(labels, probabilities)),
         sensitivity=float(called[labels == 1].mean()),
         specificity=float((~called[labels == 0]).mean()),
-        n=labels.size,
     )
 
 

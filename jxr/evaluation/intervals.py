@@ -1,11 +1,10 @@
-"""Confidence intervals: the bootstrap over patients and Wilson's for a fraction."""
+"""Confidence intervals: the bootstrap over patients."""
 
 import math
 from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Float64, Integer, Shaped
-from scipy.stats import norm
 
 from jxr.evaluation.classification import check
 
@@ -198,28 +197,3 @@ def roc_band(
     return bootstrap_interval(
         statistic, labels.size, patients=patients, samples=samples, seed=seed, level=level
     )
-
-
-def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a fraction (Wilson 1927, doi:10.1080/01621459.1927.10502953).
-
-    Unlike the usual p +- 1.96 standard errors it stays within [0, 1] and is right near its ends.
-
-    Args:
-        successes: from 0 to n.
-        n: number of trials, at least 1.
-        level: the coverage aimed at, between 0 and 1.
-
-    Returns:
-        The lower and the upper end.
-
-    Raises:
-        ValueError: n is below 1, or the successes are not within 0 and n.
-    """
-    if n < 1 or not 0 <= successes <= n:
-        raise ValueError(f"need 0 <= successes <= n and n >= 1, got {successes} of {n}")
-    z = float(norm.ppf((1 + level) / 2))
-    p = successes / n
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return max(0.0, centre - half), min(1.0, centre + half)

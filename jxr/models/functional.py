@@ -1,10 +1,12 @@
 """Splits an NNX model into a static graph and a plain tree of arrays, and calls it again."""
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Key
 
@@ -53,3 +55,11 @@ def named_leaves(tree: Any) -> dict[str, Any]:
     """Returns path -> leaf of nested parameters, names joined by slashes, such as `down0/bias`."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def params_fingerprint(params: Params) -> str:
+    """Returns a SHA-256 of all parameters, by name, as little-endian float32 in C order."""
+    digest = hashlib.sha256()
+    for name, leaf in sorted(named_leaves(params).items()):
+        digest.update(name.encode() + np.asarray(leaf, "<f4").tobytes())
+    return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -132,11 +131,7 @@ def windows(size: int, tile: int, halo: int) -> Iterator[tuple[slice, slice]]:
         kept = end
 
 
-@partial(jax.jit, static_argnums=(2, 3))
-def _filters(kernel: Array, log_power: Array, height: int, width: int, **told: Any) -> Any:
-    return bank_filters(kernel, log_power, height, width, **told)
-
-
+_filters = jax.jit(bank_filters, static_argnums=(2, 3))
 _filtered = jax.jit(filter_cosines)
 
 

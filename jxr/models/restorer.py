@@ -1,7 +1,6 @@
 """The restorer that ships with the package: blurred images in, and what is known of them."""
 
 import dataclasses
-import hashlib
 import math
 import os
 from functools import partial
@@ -18,7 +17,7 @@ from safetensors.numpy import save
 
 from jxr.errors import UserError
 from jxr.files import write_whole
-from jxr.models.functional import Params, abstract, apply, named_leaves
+from jxr.models.functional import Params, abstract, apply, named_leaves, params_fingerprint
 from jxr.models.state_dicts import read_safetensors
 from jxr.models.wiener_net import WienerNet
 from jxr.optics.checks import check_range
@@ -42,11 +41,8 @@ class Restorer:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all parameters, by name, as little-endian float32 in C order."""
-        digest = hashlib.sha256()
-        for name, leaf in sorted(named_leaves(self.params).items()):
-            digest.update(name.encode() + np.asarray(leaf, "<f4").tobytes())
-        return digest.hexdigest()
+        """See `params_fingerprint`."""
+        return params_fingerprint(self.params)
 
     def with_spectrum(self, log_power: Float[Array, " knots"]) -> "Restorer":
         """Returns the same network for images of another power, see `radial_log_power`.

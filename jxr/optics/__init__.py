@@ -25,9 +25,7 @@ from jxr.optics.focal_spots import (
     MeasuredSpot,
     UniformSpot,
 )
-from jxr.optics.forward import (
-    degrade,
-)
+from jxr.optics.forward import degrade
 from jxr.optics.gaussian_fits import (
     GaussianMixture,
     fit_edge,
@@ -86,7 +84,6 @@ from jxr.optics.psf import (
 from jxr.optics.shift_variant import (
     PsfField,
     dense_blur,
-    image_error,
     operator_error,
 )
 from jxr.optics.tiled import (
@@ -146,7 +143,6 @@ __all__ = [
     "gaussian_profile",
     "gaussian_psf",
     "gaussian_transfer",
-    "image_error",
     "isotropic_transfer",
     "kernel_radius",
     "line_spread_from_edge",

@@ -16,7 +16,6 @@ from jxr.optics.product_convolution import (
     Tables,
     cell_axis,
     product_convolution,
-    transform,
 )
 from jxr.optics.shift_variant import PsfField, copied_pixels, psf_grid, psf_shape
 
@@ -131,7 +130,7 @@ def low_rank_operator(
         padded = padded.at[: len(pixels)].set(jnp.asarray(matrix, padded.dtype)[pixels])
         tables.append(padded.reshape(cells, axis.length, -1))
     layout = Layout(axes[0], axes[1], boundary, _cell_factors)
-    factors = (tables[0], tables[1], eigen.coefficients, transform(eigen.psfs, layout.size))
+    factors = (tables[0], tables[1], eigen.coefficients, jnp.fft.rfft2(eigen.psfs, layout.size))
     return product_convolution(layout, Tables(starts[0], starts[1], factors))
 
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.tree_util import Partial
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 from scipy.fft import next_fast_len
 
 from jxr.optics.blur import Boundary, pad
@@ -70,11 +70,6 @@ def product_convolution(layout: Layout, tables: Tables) -> LinearOperator:
     forward = functools.partial(_forward, layout)
     adjoint = functools.partial(_adjoint, layout)
     return LinearOperator(Partial(forward, tables), Partial(adjoint, tables))
-
-
-def transform(kernels: Float[Array, "*terms psf_height psf_width"], size: tuple[int, int]) -> Array:
-    """Returns the real transforms of kernels that start at the origin."""
-    return jnp.fft.rfft2(kernels, size)
 
 
 def cell_axis(pixels: int, radius: int, block: int) -> Axis:

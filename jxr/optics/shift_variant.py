@@ -123,18 +123,6 @@ def operator_error(
     return lax.map(error, jnp.asarray(places))
 
 
-def image_error(
-    operator: LinearOperator,
-    psf_at: PsfField,
-    images: Float[Array, "*batch height width channels"],
-    *,
-    boundary: Boundary = "reflect",
-) -> Float[Array, ""]:
-    """Returns the relative error of an operator on images, against `dense_blur` (small images)."""
-    true = dense_blur(images, psf_at, boundary=boundary)
-    return jnp.linalg.norm((operator.forward(images) - true).ravel()) / jnp.linalg.norm(true)
-
-
 def psf_shape(psf_at: PsfField) -> tuple[int, int]:
     """Returns the size of the PSFs of a field.
 

@@ -12,7 +12,7 @@ from scipy.fft import next_fast_len
 from jxr.optics.blur import Boundary
 from jxr.optics.checks import check_range
 from jxr.optics.operators import LinearOperator
-from jxr.optics.product_convolution import Axis, Layout, Tables, product_convolution, transform
+from jxr.optics.product_convolution import Axis, Layout, Tables, product_convolution
 from jxr.optics.shift_variant import PsfField, copied_pixels, psf_grid, psf_shape
 
 # `choose_tile` looks at the error in up to this many tiles an axis, and goes down to this tile.
@@ -70,7 +70,7 @@ def tiled_operator(
     rows = _cut(height, psf_height // 2, tile, boundary)
     columns = _cut(width, psf_width // 2, tile, boundary)
     layout = Layout(rows.axis, columns.axis, boundary, _cell_factors)
-    transfers = transform(psf_grid(psf_at, rows.nodes, columns.nodes), layout.size)
+    transfers = jnp.fft.rfft2(psf_grid(psf_at, rows.nodes, columns.nodes), layout.size)
     factors = (rows.first, columns.first, rows.weights, columns.weights, transfers)
     return product_convolution(layout, Tables(rows.starts, columns.starts, factors))
 

@@ -7,10 +7,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from jxr.reporting.drawing import COLOURS, SHAPES, lines_of, new_figure, plain, tidy
-from jxr.reporting.labels import SIGMA, Row, name
+from jxr.reporting.labels import SCORES, SIGMA, Row, name
 from jxr.reporting.tables import Table, p_value, sections, with_interval
 
-SCORES = {"accuracy": "accuracy", "auc": "AUC"}
 KINDS = {"vgg16": "VGG-16", "control-global_statistics": "ten global numbers"}
 
 

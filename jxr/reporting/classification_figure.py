@@ -7,12 +7,10 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jxr.reporting.drawing import COLOURS, REPORT, SHAPES, lines_of, new_figure, plain, tidy
-from jxr.reporting.labels import Row, arm, name, only_originals
+from jxr.reporting.drawing import COLOURS, REPORT, lines_of, new_figure, plain, style, tidy
+from jxr.reporting.labels import SCORES, Row, arm, name, only_originals
 from jxr.reporting.report_values import ACCURACY, SIGMA
 from jxr.reporting.tables import Table, classification_table, sections, with_interval, without
-
-SCORES = {"accuracy": "accuracy", "auc": "AUC"}
 
 
 def scores_figure(rows: Sequence[Row], published: bool) -> Figure:
@@ -57,11 +55,6 @@ def scores_figure(rows: Sequence[Row], published: bool) -> Figure:
         labels.append("published in the report (recovered: by U-Net)")
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     return figure
-
-
-def style(number: int) -> dict[str, Any]:
-    """Colour and shape of a recipe."""
-    return {"color": COLOURS[number], "marker": SHAPES[number]}
 
 
 def reliability_figure(rows: Sequence[Row]) -> Figure:

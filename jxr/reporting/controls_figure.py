@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jxr.reporting.drawing import COLOURS, SHAPES, lines_of, new_figure, plain, tidy
+from jxr.reporting.drawing import COLOURS, lines_of, new_figure, plain, style, tidy
 from jxr.reporting.labels import Row, arm, name
 from jxr.reporting.tables import Table, classification_table, sections, without
 
@@ -58,11 +58,6 @@ def controls_figure(results: Mapping[str, Any]) -> Figure:
 def control_of(row: Row) -> str:
     """The readable name of a row's control."""
     return row["recipe"].removeprefix(PREFIX).replace("_", " ")
-
-
-def style(number: int) -> dict[str, Any]:
-    """Colour and shape of an arm."""
-    return {"color": COLOURS[number], "marker": SHAPES[number]}
 
 
 def matching_table(rows: Sequence[Row]) -> Table:

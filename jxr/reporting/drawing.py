@@ -18,6 +18,11 @@ INK = "#1b1f24"
 FAINT = "#5d6670"
 
 
+def style(number: int) -> dict[str, Any]:
+    """Colour and shape of the marks of one of several."""
+    return {"color": COLOURS[number], "marker": SHAPES[number]}
+
+
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of a size in inches, without any global state of matplotlib's."""
     return Figure(figsize=(width, height), layout="constrained")

@@ -21,6 +21,7 @@ NAMES = {
     "richardson_lucy": "Richardson-Lucy",
     "total_variation": "Total variation",
 }
+SCORES = {"accuracy": "accuracy", "auc": "AUC"}  # what a chart has a panel of
 
 
 def name(key: str) -> str:

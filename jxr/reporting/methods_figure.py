@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from jxr.reporting.drawing import COLOURS, SHAPES, new_figure, tidy
+from jxr.reporting.drawing import new_figure, style, tidy
 from jxr.reporting.labels import SIGMA, Row
 
 # What is shown, by method and recipe; other rows stay in the table.
@@ -44,7 +44,7 @@ def methods_figure(rows: Sequence[Row]) -> Figure:
             label = SHOWN.get((row["method"], row["recipe"]))
             if label and setting(row) in limits and setting(row)[2:] == kind:
                 y = levels.index(setting(row)[:2])
-                axes.plot(row["mse"] / limits[setting(row)], y, ls="none", **style(label))
+                axes.plot(row["mse"] / limits[setting(row)], y, ls="none", **method_style(label))
         precision, noise = kind
         axes.set(xscale="log", title=f"input {precision}, noise {noise:g}")
         axes.set_yticks(
@@ -60,7 +60,7 @@ def methods_figure(rows: Sequence[Row]) -> Figure:
     panels[-1].set_xlabel("mean squared error / that of the linear limit")
     handles, labels = [], []
     for label in SHOWN.values():
-        handles += panels[0].plot([], [], ls="none", **style(label))
+        handles += panels[0].plot([], [], ls="none", **method_style(label))
         labels.append(label)
     figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
     return figure
@@ -71,7 +71,6 @@ def setting(row: Row) -> tuple[float, str, str, float]:
     return row["sigma"], row["convention"], row["input_precision"], row["noise"]
 
 
-def style(label: str) -> dict[str, Any]:
+def method_style(label: str) -> dict[str, Any]:
     """Colour and shape of a method."""
-    number = list(SHOWN.values()).index(label)
-    return {"color": COLOURS[number], "marker": SHAPES[number], "alpha": 0.85}
+    return {**style(list(SHOWN.values()).index(label)), "alpha": 0.85}

@@ -60,7 +60,6 @@ def write_page(
     results: Mapping[str, Any],
     figures: Mapping[str, Path],
     path: Path,
-    notes: Sequence[str] = (),
     examples: Examples | None = None,
 ) -> None:
     """Writes the page, whole or not at all.
@@ -68,12 +67,10 @@ def write_page(
     Args:
         results: the content of results.json: `provenance`, `classification`, `restoration`,
             `paired`, `roc`, `sweep`. An empty list leaves its section out. `notes` in the
-            provenance, if any, stand at the top with those given here; `roc_band` and `sweep`,
-            which older runs lack, may be missing.
+            provenance, if any, stand at the top, and that the weights are random; `roc_band` and
+            `sweep`, which older runs lack, may be missing.
         figures: SVG or PNG files from `write_figures`; they are embedded.
         path: of the HTML file; its folder is made if need be.
-        notes: warnings to stand at the top, such as that the images are phantoms. That the
-            weights are random is said without one.
         examples: images to show before and after blur and restoration.
 
     Raises:
@@ -90,7 +87,7 @@ def write_page(
         head(TITLE),
         f"<h1>{TITLE}</h1>\n",
         f"<p>{escape(what_ran(results))}</p>\n",
-        *(f'<p class="note">{escape(note)}</p>\n' for note in all_notes(results, notes)),
+        *(f'<p class="note">{escape(note)}</p>\n' for note in all_notes(results)),
         f"<nav>\n{links}</nav>\n",
         *(f'<h2 id="{anchor(key)}">{key}</h2>\n{html}' for key, html in sections.items()),
         foot(),
@@ -145,16 +142,15 @@ def anchor(title: str) -> str:
     return "".join(character for character in title.lower() if character.isalnum())
 
 
-def all_notes(results: Mapping[str, Any], notes: Sequence[str]) -> list[str]:
-    """What a reader has to know first: random weights, the run's own notes, and those given."""
+def all_notes(results: Mapping[str, Any]) -> list[str]:
+    """What a reader has to know first: random weights, and the run's own notes."""
     provenance = results["provenance"]
     random = provenance["config"]["weights"]["kind"] == "random"
     own = (
         "The weights of VGG-16 are seeded random numbers in this run, not those trained on"
         " ImageNet: its accuracies do not compare with the report's.",
     )
-    every = [*(own if random else ()), *provenance.get("notes", []), *notes]
-    return list(dict.fromkeys(every))
+    return list(dict.fromkeys([*(own if random else ()), *provenance.get("notes", [])]))
 
 
 def run_blur(results: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """From results.json's content to a folder with the page and its charts: one call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,10 +24,7 @@ from jxr.reporting.tables import (
 
 
 def write_report(
-    results: Mapping[str, Any],
-    folder: Path,
-    notes: Sequence[str] = (),
-    examples: Examples | None = None,
+    results: Mapping[str, Any], folder: Path, examples: Examples | None = None
 ) -> None:
     """Writes `index.html`, which needs nothing else; the charts as PNG and SVG; `tables.md`.
 
@@ -35,7 +32,6 @@ def write_report(
         results: the content of results.json. Its `sweep`, if any, is also drawn in
             `figures/sweep.png`.
         folder: is made if need be.
-        notes: see `jxr.reporting.page.write_page`.
         examples: images to show before and after; also written to `figures/examples.png`. Without
             any, one that was there before is removed, for it would be another run's.
     """
@@ -52,7 +48,7 @@ def write_report(
         panel.unlink(missing_ok=True)
         if figure is not None:
             figure.savefig(panel, dpi=150)
-    write_page(results, figures, folder / "index.html", notes, examples)
+    write_page(results, figures, folder / "index.html", examples)
     write_tables(results, folder / "tables.md")
 
 

@@ -6,8 +6,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from jxr.reporting.html import compact
-from jxr.reporting.labels import SIGMA, Row, name
-from jxr.reporting.sweep_figure import SCORES
+from jxr.reporting.labels import SCORES, SIGMA, Row, name
 from jxr.reporting.tables import Table, number, with_interval
 
 # Of a panel, in units of the drawing; a phone shows one about as wide as its screen.

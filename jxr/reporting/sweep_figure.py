@@ -7,10 +7,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from jxr.reporting.drawing import COLOURS, DASHES, SHAPES, lines_of, new_figure, plain, tidy
-from jxr.reporting.labels import SIGMA, Row, name
+from jxr.reporting.labels import SCORES, SIGMA, Row, name
 from jxr.reporting.tables import Table, sections, to_hundredths, with_interval, without
 
-SCORES = {"accuracy": "accuracy", "auc": "AUC"}
 KINDS = {"blurred": "blurred", "recovered": "restored"}
 
 

@@ -1,22 +1,15 @@
 """Classical inverses of a blur, and how strong to regularise them."""
 
-from jxr.restoration.cosine_filter import (
-    filter_cosines,
-)
-from jxr.restoration.edge_taper import (
-    edge_taper,
-)
+from jxr.restoration.cosine_filter import filter_cosines
+from jxr.restoration.edge_taper import edge_taper
 from jxr.restoration.estimate import (
     estimate_blur_sigma,
     estimate_noise_std,
 )
-from jxr.restoration.richardson_lucy import (
-    richardson_lucy,
-)
+from jxr.restoration.richardson_lucy import richardson_lucy
 from jxr.restoration.selection import (
     discrepancy,
     gcv,
-    gcv_cosine,
     on_validation,
 )
 from jxr.restoration.spectra import (
@@ -26,9 +19,7 @@ from jxr.restoration.spectra import (
     noise_to_signal_spectrum,
     transfer_function,
 )
-from jxr.restoration.tikhonov import (
-    tikhonov,
-)
+from jxr.restoration.tikhonov import tikhonov
 from jxr.restoration.total_variation import (
     operator_norm,
     total_variation,
@@ -47,7 +38,6 @@ __all__ = [
     "estimate_noise_std",
     "filter_cosines",
     "gcv",
-    "gcv_cosine",
     "gradient_power",
     "mean_power_spectrum",
     "noise_to_signal_spectrum",

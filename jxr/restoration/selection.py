@@ -5,13 +5,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.scipy.fft import dctn
 from jaxtyping import Array, Float, Int, Key
 
 from jxr.optics.checks import check_float, check_range
 from jxr.optics.operators import LinearOperator
 from jxr.optics.psf import Scalar
-from jxr.restoration.spectra import Kernel, transfer_function
 
 # Takes blurred images and a strength, which is traced; returns the restored images.
 Solver = Callable[
@@ -134,7 +132,7 @@ def gcv(
     See Golub, Heath and Wahba, Technometrics 21 (1979), doi:10.1080/00401706.1979.10489751. The
     trace is estimated from one random vector of signs, Hutchinson, Commun. Stat. Simul. Comput. 18
     (1989), doi:10.1080/03610918908812806, the same for all candidates; with n = 50,000 values its
-    error is below one per cent of n. Exact and faster for the cosine domain: `gcv_cosine`.
+    error is below one per cent of n.
 
     Args:
         solver: see `on_validation`; must have a forward derivative (`jax.jvp`). It need not be
@@ -166,41 +164,4 @@ def gcv(
         return jnp.where(fitted, jnp.inf, residual / jnp.where(fitted, 1, freedom) ** 2)
 
     scores = lax.map(score, candidates)
-    return candidates[smallest(scores)], scores
-
-
-def gcv_cosine(
-    blurred: Float[Array, "*batch height width channels"],
-    kernel: Kernel,
-    candidates: Float[Array, " candidates"],
-) -> tuple[Float[Array, ""], Float[Array, " candidates"]]:
-    """Returns what `gcv` does for `jxr.restoration.wiener`, exactly and at once.
-
-    In the cosine domain H is diagonal with d^2 / (d^2 + k), so that one transform serves every
-    candidate and the trace is a sum.
-
-    Args:
-        blurred: y, blurred under 'reflect'.
-        kernel: see `jxr.restoration.wiener`.
-        candidates: the noise-to-signal ratios k to try, each > 0.
-
-    Returns:
-        The best candidate, and the score of every one, see `gcv`.
-
-    Raises:
-        ValueError: if there is no candidate, one is not > 0, or the images are no float numbers.
-    """
-    check_float("blurred", blurred)
-    check_range("candidates", candidates, 0)
-    height, width, _ = blurred.shape[-3:]
-    d = transfer_function(kernel.astype(blurred.dtype), height, width)[..., None]
-    spectrum = dctn(blurred, axes=(-3, -2), norm="ortho")
-
-    def score(ratio):
-        left = ratio / (d**2 + ratio)
-        # Divided before it is squared: for tiny ratios both squares would underflow.
-        left = left / jnp.mean(left)
-        return jnp.mean(jnp.mean((left * spectrum) ** 2, axis=(-3, -2, -1)))
-
-    scores = lax.map(score, candidates.astype(blurred.dtype))
     return candidates[smallest(scores)], scores

@@ -22,20 +22,6 @@ class Failure(NamedTuple):
     reason: str
 
 
-def process_files(files: Sequence[Path], work: Callable[[Path], None], *, done: str) -> None:
-    """Does `work` for each file and complains at the end of those that failed.
-
-    Args:
-        files: In the order of the work.
-        work: Raises UserError if this file cannot be worked on.
-        done: The past participle of what is done, such as `classified`.
-
-    Raises:
-        UserError: some files failed, see `for_each_file`, or it stopped there.
-    """
-    require_all(for_each_file(files, work, done=done), len(files), done=done)
-
-
 def for_each_file(
     files: Sequence[Path], work: Callable[[Path], None], *, done: str
 ) -> list[Failure]:

@@ -15,6 +15,7 @@ from jxr.config_dict import completed, from_config_dict
 from jxr.errors import UserError
 from jxr.evaluation import Scaling
 from jxr.models import abstract, apply
+from jxr.models.functional import params_fingerprint
 from jxr.models.gradcam import features_of, grad_cam, last_maps
 from jxr.models.vgg16 import Convention
 from jxr.studies.features import Backbone, load_backbone
@@ -23,7 +24,6 @@ from jxr.studies.run_calibration import (
     Config,
     calibrate,
     features_at,
-    fingerprints_of,
     load_heads,
     read_calibration,
 )
@@ -133,9 +133,8 @@ def open_run(
     kept = read_calibration(workdir)
     if kept is not None:
         run = CalibratedRun(config, fingerprints, backbone, questions(workdir, config, kept), kept)
-        if [fingerprints_of(one.heads) for one in run.questions] == [
-            task["heads"] for task in kept["tasks"]
-        ]:
+        found = [[params_fingerprint(head) for head in one.heads] for one in run.questions]
+        if found == [task["heads"] for task in kept["tasks"]]:
             return run
         logging.warning("%s: of heads that have been trained on since", workdir / FILE)
     kept = calibrate(workdir, config, fingerprints, backbone, cache)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float32
 
 from jxr.data import find_radiographs, read_image, resize
 from jxr.errors import UserError
@@ -80,11 +79,6 @@ def images_of(source: Path) -> tuple[Path, list[Path]]:
     return source, find_radiographs(source)
 
 
-def pixels_of(path: Path) -> Float32[np.ndarray, "height width 1"]:
-    """Returns an image in [0, 1]: the one place where these files are decoded."""
-    return read_image(path)
-
-
 def refuse_existing(paths: Iterable[Path]) -> None:
     """Raises UserError if one of the files is there."""
     for path in paths:
@@ -108,7 +102,7 @@ def predict_files(
     predictions: list[Prediction] = []
 
     def read(path: Path) -> None:
-        image = pixels_of(path)
+        image = read_image(path)
         shown = None if overlays is None else for_display(image)
         held.append((path.relative_to(root), resize(image, size, run.config.data.resize), shown))
         if len(held) == BATCH:

@@ -15,7 +15,7 @@ from jxr.data.records import IMAGE_SUFFIXES
 from jxr.errors import UserError
 from jxr.files import write_whole, written
 from jxr.models import load_restorer
-from jxr.studies.batch_files import process_files
+from jxr.studies.batch_files import for_each_file, require_all
 from jxr.studies.deblurring import deblur
 from jxr.studies.radiograph_blur import Deblurring
 
@@ -40,7 +40,7 @@ def deblur_files(
             each pixel a bound on its error, in units of the image's range. Of the network only.
 
     Raises:
-        UserError: nothing can be done at all, or some files failed, see `process_files`.
+        UserError: nothing can be done at all, or some files failed, see `for_each_file`.
     """
     if error_map and wanted.method != "network":
         raise UserError("--error_map is calibrated for --method=network only: leave one out")
@@ -87,7 +87,7 @@ def deblur_files(
                 write_whole(errors, float_tiff(bounds))
         logging.info("%s: %s", target, note)
 
-    process_files(files, work, done="deblurred")
+    require_all(for_each_file(files, work, done="deblurred"), len(files), done="deblurred")
     return len(files)
 
 

@@ -28,6 +28,7 @@ from jxr.rng import per_example, stream
 from jxr.studies.field_exposures import Exposure
 
 Images = Float32[np.ndarray, "_images height width 1"]
+LARGEST_SCALE = 1.5  # of the spot of a stationary PSF
 
 
 class Field(NamedTuple):
@@ -36,7 +37,7 @@ class Field(NamedTuple):
     Attributes:
         geometry: on the image's pixels; its first row lies on the anode's side.
         size: of the image.
-        radius: of all PSFs, in pixels; a stationary one may be scaled by up to 1.5.
+        radius: of all PSFs, in pixels; a stationary one may be scaled by up to `LARGEST_SCALE`.
     """
 
     geometry: Geometry
@@ -55,11 +56,11 @@ class Field(NamedTuple):
         return psf_field(spot, self.size, self.size, self.radius)(middle, middle)
 
 
-def field_of(exposure: Exposure, size: int, largest_scale: float = 1.5) -> Field:
+def field_of(exposure: Exposure, size: int) -> Field:
     """Returns the field of an exposure, with kernels that hold a scaled stationary PSF as well."""
     geometry = exposure.square(size)
     along, across = geometry.focal_spot_mm
-    larger = replace(geometry, focal_spot_mm=(along * largest_scale, across * largest_scale))
+    larger = replace(geometry, focal_spot_mm=(along * LARGEST_SCALE, across * LARGEST_SCALE))
     # One pixel is the widest field that has no line focus.
     radius = max(field_radius(geometry, size, size), field_radius(larger, 1, 1))
     return Field(geometry, size, radius)

@@ -1,6 +1,7 @@
 """Which large images are scored and on which strengths are chosen, cropped, never resized."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -49,8 +50,8 @@ def field_images(config: FieldConfig) -> FieldImages:
     rest = np.random.default_rng(config.seed).permutation(rest).tolist()
     seen: set[str] = set()
     size = config.data.size
-    tuning = take(large_crops(images, rest, size, seen), config.tuning_images)
-    scored = take(large_crops(images, [*test, *rest], size, seen), config.images)
+    tuning = list(islice(large_crops(images, rest, size, seen), config.tuning_images))
+    scored = list(islice(large_crops(images, [*test, *rest], size, seen), config.images))
     if len(tuning) < config.tuning_images or len(scored) < config.images:
         raise UserError(
             f"only {len(tuning)} + {len(scored)} images of different patients have {size} pixels a"
@@ -89,8 +90,3 @@ def middle(
     """Returns the square in the middle of an image."""
     top, left = ((n - size) // 2 for n in image.shape[:2])
     return image[top : top + size, left : left + size]
-
-
-def take(items: Iterator[tuple[int, np.ndarray]], count: int) -> list[tuple[int, np.ndarray]]:
-    """Returns the first items, at most `count`."""
-    return [item for _, item in zip(range(count), items, strict=False)]

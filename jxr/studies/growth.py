@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal, get_args
@@ -19,7 +20,7 @@ from jxr.restoration import wiener
 from jxr.studies import bench_sweeps
 from jxr.studies.field_growth import measure, noise_image
 from jxr.studies.fresh_process import in_fresh_process, peak_bytes
-from jxr.studies.timing import SAMPLE, cores, seconds_of, significant, version_of, waiting
+from jxr.studies.timing import SAMPLE, cores, seconds_of, significant, waiting
 from jxr.training.sweep import best_mapping
 
 ImageWork = Literal["blur", "wiener", "low_rank", "tiled", "restorer"]
@@ -53,7 +54,7 @@ def growth(
     results: dict[str, Any] = {
         "device": jax.devices()[0].device_kind,
         "threads": cores(),
-        "versions": {name: version_of(name) for name in ("jax", "jaxlib")},
+        "versions": {name: version(name) for name in ("jax", "jaxlib")},
         "repeats": repeats,
         "images": [],
         "sweeps": [],

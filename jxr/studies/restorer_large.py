@@ -1,6 +1,7 @@
 """The restorer for all blurs on images of full resolution, a size on which it was not trained."""
 
 import dataclasses
+from itertools import islice
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from jxr.evaluation import restoration_scores
 from jxr.models import Restorer
 from jxr.restoration.wiener_bank import radial_log_power
 from jxr.studies.dataset import open_images
-from jxr.studies.field_images import Crops, large_crops, take
+from jxr.studies.field_images import Crops, large_crops
 from jxr.studies.measured_spectra import signal_spectrum
 from jxr.studies.restorers import Images, degraded_images
 from jxr.studies.wiener_nets import linear_estimates, restored_by_net
@@ -52,7 +53,7 @@ def large_images(config: RestorerStudyConfig) -> LargeImages | None:
         (np.flatnonzero(kinds), config.images),
         (np.flatnonzero(np.logical_not(kinds)), SPECTRUM_FROM),
     ):
-        found = take(large_crops(images, rows.tolist(), config.large.size, seen), count)
+        found = list(islice(large_crops(images, rows.tolist(), config.large.size, seen), count))
         if len(found) < count:
             raise UserError(
                 f"only {len(found)} of {count} images of different patients have"

@@ -4,13 +4,10 @@ It is fitted once, on the images as they are, not blurred, and kept in the run d
 later calls need neither data set nor cache.
 """
 
-import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from absl import logging
 from jaxtyping import Float64, Int
@@ -20,7 +17,7 @@ from jxr.config import ClassifierRun, ReproduceConfig
 from jxr.errors import UserError
 from jxr.evaluation import fit_scaling
 from jxr.files import write_json
-from jxr.models import named_leaves
+from jxr.models.functional import params_fingerprint
 from jxr.provenance import provenance
 from jxr.studies.binary_tasks import binary_task, examples
 from jxr.studies.classification_stage import head_name
@@ -51,17 +48,6 @@ def load_heads(workdir: Path, config: Config, task: str) -> tuple[Any, ...]:
 def features_at(config: Config) -> int:
     """Returns how many features VGG-16 makes of an image of the run's size."""
     return 512 * (config.data.size // 32) ** 2
-
-
-def fingerprints_of(heads: Sequence[Any]) -> list[str]:
-    """Returns a SHA-256 of each head's parameters."""
-    digests = []
-    for params in heads:
-        digest = hashlib.sha256()
-        for name, leaf in sorted(named_leaves(params).items()):
-            digest.update(name.encode() + np.asarray(jax.device_get(leaf), "<f4").tobytes())
-        digests.append(digest.hexdigest())
-    return digests
 
 
 def read_calibration(workdir: Path) -> dict[str, Any] | None:
@@ -154,7 +140,7 @@ def fitted(
         ) from error
     return {
         "task": name,
-        "heads": fingerprints_of(heads),
+        "heads": [params_fingerprint(params) for params in heads],
         "slope": scaling.slope,
         "threshold": scaling.threshold,
         "images": len(chosen.labels),

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import metadata
+from importlib.metadata import version
 from statistics import median
 from typing import Any, NamedTuple, TypeVar
 
@@ -87,7 +87,7 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
         "device": jax.devices()[0].device_kind,
         "batch": case.batch,
         "dtype": case.dtype,
-        "versions": {name: version_of(name) for name in ("jax", "jaxlib", *case.versions)},
+        "versions": {name: version(name) for name in ("jax", "jaxlib", *case.versions)},
         # Beyond the contract: for the reader of a single row.
         "threads": cores(),
         "difference": significant(error, 2),
@@ -188,11 +188,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def version_of(package: str) -> str:
-    """Returns the installed version of a package."""
-    return metadata.version(package)
 
 
 def significant(value: float, digits: int = 4) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 from absl import logging
+from flax.traverse_util import flatten_dict
 
 from jxr.config_dict import completed
 from jxr.errors import UserError
@@ -73,7 +74,7 @@ def claim(
                     f"{workdir} holds another command's run, or one of another version: give"
                     " another --workdir"
                 )
-            old, new = flat(in_json(noted)), flat(wanted)
+            old, new = (flatten_dict(values, sep=".") for values in (in_json(noted), wanted))
             differing = [
                 key
                 for key in sorted(old | new)
@@ -145,16 +146,6 @@ def read_run(workdir: Path) -> dict[str, Any]:
 def in_json(values: Any) -> Any:
     """Returns what comes back of values that are written as JSON: tuples as lists."""
     return json.loads(json.dumps(values))
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns nested dicts as one, keys joined by dots."""
-    result: dict[str, Any] = {}
-    for key, value in values.items():
-        result |= (
-            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        )
-    return result
 
 
 SECONDS = "seconds.json"

@@ -70,7 +70,7 @@ def test_the_fingerprint_follows_what_is_said_of_the_images(table):
         (HEADER + "b.png,x,Smith, Ann,train\n", "line 2: more values than columns; quote"),
         (HEADER.replace("\n", ",split\n"), "column split twice; rename or remove one"),
         (HEADER.replace(",", ";"), "no column .* with commas between them"),
-        (HEADER + "nowhere.png,x,p,train\n", "nowhere.png: No such file"),
+        (HEADER + "nowhere.png,x,p,train\n", "nowhere.png: no such file"),
     ],
 )
 def test_mistakes_are_named_with_their_line(table, text, message):

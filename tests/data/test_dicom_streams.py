@@ -19,9 +19,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from jxr.data import (
-    read_radiograph,
-)
+from jxr.data import read_radiograph
 from tests.data.dicom_files import (
     GREY,
     KINDS,

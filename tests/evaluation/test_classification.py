@@ -64,7 +64,6 @@ def test_score_by_hand():
     labels = np.array([1, 1, 1, 0, 0, 1, 0, 0])
     probabilities = np.array([0.9, 0.5, 0.2, 0.6, 0.1, 0.8, 0.3, 0.4])
     scores = score(labels, probabilities)
-    assert scores.n == 8
     assert scores.accuracy == 6 / 8
     assert scores.sensitivity == 3 / 4
     assert scores.specificity == 3 / 4

@@ -13,29 +13,7 @@ from jxr.evaluation import (
     bootstrap_interval,
     roc_band,
     seed_mean_interval,
-    wilson_interval,
 )
-
-
-@pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (546, 624), (1, 3), (340, 390)])
-@pytest.mark.parametrize("level", [0.9, 0.95])
-def test_wilson_equals_scipy(successes, n, level):
-    expected = stats.binomtest(successes, n).proportion_ci(level, method="wilson")
-    np.testing.assert_allclose(
-        wilson_interval(successes, n, level), (expected.low, expected.high), atol=1e-12
-    )
-
-
-def test_wilson_stays_within_0_and_1_in_floating_point():
-    for n in range(1, 200):
-        assert wilson_interval(0, n)[0] >= 0
-        assert wilson_interval(n, n)[1] <= 1
-
-
-@pytest.mark.parametrize(("successes", "n"), [(3, 2), (-1, 2), (0, 0)])
-def test_wilson_refuses_impossible_counts(successes, n):
-    with pytest.raises(ValueError, match="successes"):
-        wilson_interval(successes, n)
 
 
 def test_bootstrap_of_a_mean_has_the_known_width():

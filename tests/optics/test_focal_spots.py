@@ -102,15 +102,3 @@ def test_a_picture_gives_back_its_pixels_around_its_centroid():
     np.testing.assert_allclose(below[[2, 3]], 0.75, atol=1e-6)
     v = jnp.asarray([-0.126, 0.0, 0.126])
     np.testing.assert_allclose(mass_below(jnp.ones(3), v), [0, 0.5, 1], atol=1e-6)
-
-
-@pytest.mark.parametrize("bad", [np.zeros((3, 3)), -np.ones((2, 2)), np.full((2, 2), np.nan)])
-def test_impossible_pictures_are_refused(bad):
-    with pytest.raises(ValueError, match="subtract the background"):
-        MeasuredSpot(bad)
-
-
-@pytest.mark.parametrize("bad", [-1.0, float("nan")])
-def test_impossible_separations_are_refused(bad):
-    with pytest.raises(ValueError, match="separation"):
-        DoubleGaussianSpot(bad)

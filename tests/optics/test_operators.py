@@ -156,8 +156,6 @@ def test_as_operator_agrees_with_the_adjoint_by_hand():
 
 def test_impossible_operators_are_refused():
     with pytest.raises(ValueError, match="keep shape"):
-        as_operator(lambda x: x[:1], jnp.ones((4, 4, 1)))
-    with pytest.raises(ValueError, match="keep shape"):
         as_operator(lambda x: x.astype(jnp.int32), jnp.ones((4, 4, 1)))
     for method in ("direct", "fft"):
         operator = psf_operator(jnp.ones((11, 3)), method=method)

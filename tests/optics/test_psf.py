@@ -111,17 +111,6 @@ def test_kernel_radius():
     assert [kernel_radius(s, "report") for s in (0.25, 1.0, 2.0)] == [1, 3, 6]
 
 
-@pytest.mark.parametrize("sigma", [-1.0, float("nan"), float("inf")])
-def test_kernel_radius_refuses_impossible_widths(sigma):
-    with pytest.raises(ValueError, match="sigma must be finite"):
-        kernel_radius(sigma)
-
-
-def test_profile_refuses_a_negative_radius():
-    with pytest.raises(ValueError, match="radius"):
-        gaussian_profile(1.0, radius=-1)
-
-
 @pytest.mark.parametrize("sigma", [0.0, 0.2, 0.7, 1.25, 3.0])
 def test_a_cut_profile_equals_that_of_its_own_radius(sigma):
     wide = gaussian_profile(sigma, radius=20)

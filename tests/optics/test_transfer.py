@@ -141,9 +141,3 @@ def test_traced_over_sigma():
         score = jax.jit(lambda s: (transfer_blur(exact, gaussian_transfer(s)) ** 3).sum())
         numeric = (float(score(0.5 + 1e-6)) - float(score(0.5 - 1e-6))) / 2e-6
         assert float(jax.jit(jax.grad(score))(0.5)) == pytest.approx(numeric, rel=1e-6)
-
-
-def test_another_boundary_is_refused():
-    unchecked = getattr(transfer_blur, "__wrapped__", transfer_blur)
-    with pytest.raises(ValueError, match="'reflect' or 'circular', not 'zero'"):
-        unchecked(jnp.zeros((4, 4, 1)), gaussian_transfer(1.0), boundary="zero")

@@ -128,11 +128,11 @@ def test_the_page_allows_its_own_style_and_script_and_nothing_else(tmp_path):
 
 def test_notes_of_the_run_stand_at_the_top_once(tmp_path):
     results = fake_results()
-    results["provenance"]["notes"] = ["Phantoms.", "Own images."]
+    results["provenance"]["notes"] = ["Phantoms.", "Own images.", "Phantoms."]
     path = tmp_path / "index.html"
-    write_page(results, {}, path, notes=["Phantoms.", "Short run."])
+    write_page(results, {}, path)
     notes = re.findall(r'<p class="note">(.*?)</p>', path.read_text(encoding="utf-8"))
-    assert notes == ["Phantoms.", "Own images.", "Short run."]
+    assert notes == ["Phantoms.", "Own images."]
 
 
 def test_bands_are_explained_where_there_are_any(tmp_path, figures):
@@ -190,11 +190,12 @@ def test_examples_on_the_page(tmp_path, restorers):
 
 def test_random_weights_are_said_at_the_top(tmp_path):
     results = fake_results()
+    results["provenance"]["notes"] = ["Phantoms."]
     path = tmp_path / "index.html"
-    write_page(results, {}, path, notes=["Phantoms."])
+    write_page(results, {}, path)
     _, before = read(path)
     results["provenance"]["config"]["weights"]["kind"] = "random"
-    write_page(results, {}, path, notes=["Phantoms."])
+    write_page(results, {}, path)
     _, after = read(path)
     assert "seeded random numbers" not in before
     assert after.index("seeded random numbers") < after.index("Phantoms.")

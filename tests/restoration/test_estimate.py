@@ -135,13 +135,6 @@ def test_the_sampling_of_the_kernel_is_the_caller_s():
     assert np.mean(width_of(blurred)) == pytest.approx(0.8, rel=0.03)  # the default: point
 
 
-def test_wrong_sizes_are_refused():
-    with pytest.raises(ValueError, match="too small: 16 by 16"):
-        estimate_blur_sigma(jnp.ones((15, 20, 1)))
-    with pytest.raises(ValueError, match="too small: 4 by 4"):
-        estimate_noise_std(jnp.ones((3, 20, 1)))
-
-
 @pytest.mark.shared
 def test_blur_of_real_images_by_the_spectrum_of_others(shared):
     def load(part, count):

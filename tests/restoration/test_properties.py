@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
-from scipy.fft import dctn
 
 from jxr import restoration
 from jxr.optics import gaussian_profile, separable_operator
@@ -168,11 +167,8 @@ def test_a_tiny_damping_is_none():
         np.testing.assert_allclose(damped, plain, rtol=0.02)
 
 
-@compiled(cosine=True)
-def validated(y, sigma, candidates, cosine):
-    if cosine:
-        return restoration.gcv_cosine(y, profile(sigma), candidates)
-
+@compiled()
+def validated(y, sigma, candidates):
     def solver(y, ratio):
         return restoration.wiener(y, profile(sigma), ratio)
 
@@ -180,30 +176,14 @@ def validated(y, sigma, candidates, cosine):
 
 
 @few
-@given(images, sigmas, st.booleans(), powers(-30, 0))
-def test_cross_validation_chooses_a_candidate_by_a_number(y, sigma, cosine, smallest):
+@given(images, sigmas, powers(-30, 0))
+def test_cross_validation_chooses_a_candidate_by_a_number(y, sigma, smallest):
     candidates = jnp.asarray([smallest, 0.1, 1e6], jnp.float32)
-    best, scores = validated(y, sigma, candidates, cosine=cosine)
+    best, scores = validated(y, sigma, candidates)
     assert not np.isnan(scores).any()
     assert np.isfinite(scores[1:]).all()
     assert float(best) in candidates.tolist()
     assert float(scores[candidates.tolist().index(float(best))]) == float(scores.min())
-
-
-def test_cross_validation_of_tiny_ratios_follows_its_definition():
-    # 1e-30 squared is 0 in float32: 0 / 0 was taken for the best of all scores.
-    y, kernel = image("grey", 1.0), gaussian(0.6, RADIUS)
-    candidates = np.array([1e-30, 1e-3, 10.0])
-    best, scores = jax.jit(restoration.gcv_cosine)(y, *map(jnp.float32, (kernel, candidates)))
-    offsets = np.arange(-RADIUS, RADIUS + 1)
-    d = np.outer(
-        *(np.cos(np.outer(np.arange(n), np.pi * offsets / n)) @ kernel for n in (HEIGHT, WIDTH))
-    )
-    left = candidates[:, None, None] / (d**2 + candidates[:, None, None])
-    misfit = np.square(left * dctn(np.asarray(y[..., 0], float), norm="ortho")).mean((1, 2))
-    expected = misfit / left.mean((1, 2)) ** 2
-    np.testing.assert_allclose(scores, expected, rtol=1e-3)
-    assert float(best) == pytest.approx(candidates[expected.argmin()])
 
 
 @compiled()
@@ -320,12 +300,8 @@ def each(values, name, call):
 INADMISSIBLE = [
     *each((-1.0, NAN), "noise_to_signal", lambda v: restoration.wiener(X, KERNEL, v)),
     ("noise_to_signal", lambda: restoration.wiener(X, KERNEL, -jnp.ones((16, 16)))),
-    ("noise_to_signal", lambda: restoration.wiener(X, KERNEL, jnp.ones((16, 9)))),
     ("boundary", lambda: restoration.wiener(X, KERNEL, 0.1, boundary="edge")),
     ("not symmetric", lambda: restoration.wiener(X, LOPSIDED, 0.1)),
-    ("not symmetric", lambda: restoration.transfer_function(LOPSIDED, 4, 4)),
-    ("odd", lambda: restoration.transfer_function(EVEN, 4, 4)),
-    ("odd", lambda: restoration.circular_transfer_function(EVEN, 4, 4)),
     ("odd", lambda: restoration.edge_taper(X, EVEN)),
     ("odd", lambda: restoration.wiener(X, EVEN, 0.1)),
     ("basis", lambda: restoration.mean_power_spectrum(X, "other")),
@@ -337,7 +313,6 @@ INADMISSIBLE = [
     ),
     *each(NO_CANDIDATES, "candidates", lambda v: restoration.on_validation(by_wiener, X, X, v)),
     *each(NO_CANDIDATES, "candidates", lambda v: restoration.gcv(by_wiener, X, BLUR, v, KEY)),
-    *each(NO_CANDIDATES, "candidates", lambda v: restoration.gcv_cosine(X, KERNEL, v)),
     *each(NOT_POSITIVE, "noise_std", lambda v: by_discrepancy(noise=v)),
     *each(NOT_POSITIVE, "low", lambda v: by_discrepancy(low=v)),
     *each((1e-4, NAN, INF), "high", lambda v: by_discrepancy(high=v)),
@@ -345,10 +320,9 @@ INADMISSIBLE = [
     *each((*NOT_POSITIVE, 1e13), "regularisation", lambda v: restoration.tikhonov(X, BLUR, v)),
     ("penalty", lambda: restoration.tikhonov(X, BLUR, 0.1, penalty="other")),
     ("iterations", lambda: restoration.tikhonov(X, BLUR, 0.1, iterations=0)),
-    *each(NEGATIVE, "tolerance", lambda v: restoration.tikhonov(X, BLUR, 0.1, tolerance=v)),
+    *each(NOT_POSITIVE, "tolerance", lambda v: restoration.tikhonov(X, BLUR, 0.1, tolerance=v)),
     *each(NEGATIVE, "weight", lambda v: restoration.total_variation(X, BLUR, v, iterations=1)),
     ("iterations", lambda: restoration.total_variation(X, BLUR, 0.1, iterations=-1)),
-    ("iterations", lambda: restoration.operator_norm(BLUR, X, iterations=0)),
     ("iterations", lambda: lucy(iterations=-1)),
     *each((*NEGATIVE, 1e7), "tv", lambda v: lucy(tv=v)),
     *each(NOT_POSITIVE, "damping", lambda v: lucy(damping=v)),

@@ -256,12 +256,6 @@ def test_gradient_by_sigma_and_vmap(options):
         assert all(np.abs(np.asarray(slopes)) > 1e-3)
 
 
-def test_a_negative_number_of_iterations_is_refused():
-    operator = separable_operator(jnp.ones(3) / 3)
-    with pytest.raises(ValueError, match="iterations must be >= 0, not -1"):
-        richardson_lucy(jnp.ones((4, 4, 1)), operator, iterations=-1)
-
-
 def test_each_step_with_total_variation_lowers_the_objective():
     """Also for weights at which the division of Dey et al. turns negative."""
     psf = lopsided_psf()

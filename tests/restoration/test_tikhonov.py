@@ -119,11 +119,3 @@ def test_gradients_by_sigma_ratio_and_image(penalty):
         nudge[0, 2, 3, 0] = step
         change = dense_energy(s, r, blurred + nudge) - dense_energy(s, r, blurred - nudge)
         assert by_image[n][0, 2, 3, 0] == pytest.approx(change / (2 * step), rel=1e-5)
-
-
-def test_wrong_arguments_are_refused():
-    operator, images = separable_operator(jnp.ones(3) / 3), jnp.ones((4, 4, 1))
-    with pytest.raises(ValueError, match="iterations must be >= 1, not 0"):
-        tikhonov(images, operator, 0.1, iterations=0)
-    with pytest.raises(ValueError, match="tolerance must be finite, > 0, not 0"):
-        tikhonov(images, operator, 0.1, tolerance=0.0)

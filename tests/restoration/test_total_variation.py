@@ -215,11 +215,7 @@ def test_the_nearest_point_of_a_disc_and_its_derivative():
                 np.testing.assert_allclose(slope[start:], moved[start:], atol=1e-6)
 
 
-def test_weight_zero_and_impossible_iterations():
+def test_weight_zero_changes_nothing():
     blurred = jnp.asarray(scene()[..., None], jnp.float32)
     restored = program(IDENTITY, 5)(blurred, 0.0)
     np.testing.assert_allclose(restored, blurred, atol=1e-6)
-    with pytest.raises(ValueError, match="iterations must be >= 0, not -1"):
-        total_variation(blurred, IDENTITY, 0.1, iterations=-1)
-    with pytest.raises(ValueError, match="iterations must be >= 1, not 0"):
-        operator_norm(IDENTITY, blurred, iterations=0)

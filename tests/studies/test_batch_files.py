@@ -7,7 +7,7 @@ import pytest
 
 from jxr.errors import UserError
 from jxr.files import written
-from jxr.studies.batch_files import Failure, for_each_file, process_files
+from jxr.studies.batch_files import Failure, for_each_file, require_all
 
 FILES = [Path(name) for name in "abcd"]
 
@@ -25,7 +25,7 @@ def work_failing(done, failing):
 
 def test_all_files_in_their_order(capsys):
     done: list[str] = []
-    process_files(FILES, work_failing(done, {}), done="copied")
+    require_all(for_each_file(FILES, work_failing(done, {}), done="copied"), 4, done="copied")
     assert done == ["a", "b", "c", "d"]
     assert capsys.readouterr().err == ""
 
@@ -33,8 +33,9 @@ def test_all_files_in_their_order(capsys):
 def test_a_bad_file_is_one_line_and_the_others_are_done(capsys):
     done: list[str] = []
     failing = {"b": UserError("b: no\nimage"), "d": UserError("d: empty")}
+    failures = for_each_file(FILES, work_failing(done, failing), done="copied")
     with pytest.raises(UserError, match="copied 2 of 4 files; the others are named above"):
-        process_files(FILES, work_failing(done, failing), done="copied")
+        require_all(failures, 4, done="copied")
     assert done == ["a", "c"]
     assert capsys.readouterr().err == "error: b: no image\nerror: d: empty\n"
 
@@ -49,7 +50,7 @@ def test_what_cannot_be_written_ends_it_at_once(code):
     done: list[str] = []
     full = OSError(code, "no more", "out.png")
     with pytest.raises(UserError, match=r"^out.png: cannot write .*stopped after 1 of 4"):
-        process_files(FILES, work_failing(done, {"b": full}), done="copied")
+        for_each_file(FILES, work_failing(done, {"b": full}), done="copied")
     assert done == ["a"]
 
 
@@ -61,10 +62,10 @@ def test_a_full_disk_that_was_put_into_words_ends_it_as_well():
             work_failing(done, {"c": OSError(errno.ENOSPC, "full")})(path)
 
     with pytest.raises(UserError, match=r"^c: cannot write here \(full\)"):
-        process_files(FILES, work, done="copied")
+        for_each_file(FILES, work, done="copied")
     assert done == ["a", "b"]
 
 
 def test_mistakes_in_the_code_are_not_hidden():
     with pytest.raises(ZeroDivisionError):
-        process_files(FILES, work_failing([], {"a": ZeroDivisionError()}), done="copied")
+        for_each_file(FILES, work_failing([], {"a": ZeroDivisionError()}), done="copied")

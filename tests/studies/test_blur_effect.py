@@ -8,7 +8,6 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from jxr.config import BlurEffectConfig
-from jxr.config_dict import from_config_dict
 from jxr.errors import UserError
 from jxr.reporting.blur_effect_figure import write_blur_effect
 from jxr.studies.binary_tasks import Examples
@@ -22,8 +21,8 @@ from jxr.studies.blur_effect import (
 from jxr.studies.controls_study import Task, control_features, open_task
 from jxr.studies.dataset import load_dataset
 from jxr.studies.features import dataset_features, load_backbone
-from ml_collections_configs.blur_effect import RUNS, get_config
-from tests.test_experiments import call, the_error
+from ml_collections_configs.blur_effect import RUNS
+from tests.commands import call, the_error
 from tests.tiny import tiny, tiny_phantoms
 
 
@@ -38,11 +37,6 @@ def finished(tiny_images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("blur-effect")
     config = small("kermany", tiny_images)
     return config, folder, blur_effect_study(config, folder / "run", folder / "cache")
-
-
-@pytest.mark.parametrize("name", RUNS)
-def test_every_config_is_read_back(name):
-    assert from_config_dict(BlurEffectConfig, get_config(name)) == RUNS[name]
 
 
 def test_the_demo_runs(tmp_path):

@@ -15,7 +15,6 @@ from jxr.config import (
     HeadConfig,
     PhantomConfig,
 )
-from jxr.config_dict import from_config_dict
 from jxr.data.augmentation import random_view
 from jxr.errors import UserError
 from jxr.evaluation import reliability
@@ -26,8 +25,8 @@ from jxr.studies.classification_tables import best_threshold_accuracy
 from jxr.studies.features import load_backbone
 from jxr.studies.fine_tuning import answers, frozen_maps
 from jxr.studies.workdir import FILES
-from ml_collections_configs.classification import RUNS, get_config
-from tests.test_experiments import call, the_error
+from ml_collections_configs.classification import RUNS
+from tests.commands import call, the_error
 from tests.tiny import tiny, tiny_phantoms
 
 KEYS = ("task", "recipe", "train_on", "test_on")
@@ -63,11 +62,6 @@ def finished(tiny_images, tmp_path_factory):
         for part in ("validation", "test")
     }
     return config, folder, results
-
-
-@pytest.mark.parametrize("name", RUNS)
-def test_every_config_is_read_back(name):
-    assert from_config_dict(ClassificationConfig, get_config(name)) == RUNS[name]
 
 
 def test_the_demo_runs(tmp_path):

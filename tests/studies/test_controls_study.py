@@ -18,8 +18,8 @@ from jxr.studies.binary_tasks import Examples
 from jxr.studies.controls import CONTROLS, one_sharpness
 from jxr.studies.controls_study import STRENGTHS, controls_study, fitted
 from jxr.studies.dataset import load_dataset
-from ml_collections_configs.controls import RUNS, get_config
-from tests.test_experiments import call, the_error
+from ml_collections_configs.controls import RUNS
+from tests.commands import call, the_error
 from tests.tiny import tiny, tiny_phantoms
 
 
@@ -34,11 +34,6 @@ def finished(tiny_images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("controls")
     config = small("kermany", tiny_images)
     return config, folder, controls_study(config, folder / "run", folder / "cache")
-
-
-@pytest.mark.parametrize("name", RUNS)
-def test_every_config_is_read_back(name):
-    assert from_config_dict(ControlsConfig, get_config(name)) == RUNS[name]
 
 
 def test_the_demo_runs(tmp_path):
@@ -202,8 +197,3 @@ def test_the_command_and_its_mistakes(finished, tiny_images, tmp_path):
         changed = dataclasses.replace(config, **changes)
         with pytest.raises(UserError, match=message):
             controls_study(changed, folder / "run", folder / "cache")
-
-
-def test_unknown_config_is_named():
-    with pytest.raises(UserError, match="give one of demo, kermany"):
-        get_config("full")

@@ -9,8 +9,8 @@ from jxr.errors import UserError
 from jxr.reporting.growth_figure import NAMES, growth_figure
 from jxr.studies.fresh_process import in_fresh_process
 from jxr.studies.growth import IMAGE_WORK, SWEEP_WORK, exponents, growth, image_row, sweep_row
+from tests.commands import ROOT, call, python, the_error
 from tests.studies.known_cost import known_cost
-from tests.test_experiments import ROOT, call, python, the_error
 
 
 def test_time_and_memory_are_those_of_the_work():

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from jxr.config import BlurConfig, RestorerSweepConfig, ScheduleConfig
-from jxr.config_dict import from_config_dict
 from jxr.errors import UserError
 from jxr.evaluation import restoration_scores
 from jxr.reporting.sweep_restorers_figure import curves, restorer_sweep_figure, write_restorer_sweep
@@ -19,8 +18,8 @@ from jxr.studies.sweep_members import members_of, train_unet_stack
 from jxr.studies.sweep_restorers import error_rows, restorer_sweep_study, unet_errors
 from jxr.training.checkpoints import load_params
 from jxr.training.launch import PLAIN
-from ml_collections_configs.sweep_restorers import RUNS, get_config, sweep
-from tests.test_experiments import call, the_error
+from ml_collections_configs.sweep_restorers import RUNS, sweep
+from tests.commands import call, the_error
 from tests.tiny import tiny_phantoms
 from tests.training.test_sweep import member
 
@@ -34,11 +33,6 @@ def finished(tmp_path_factory):
     )
     config = dataclasses.replace(run, sigmas=(0.0, 1.0, 2.0), seeds=(0, 1), unet=unet)
     return config, folder, restorer_sweep_study(config, folder / "run", folder / "cache", "test")
-
-
-@pytest.mark.parametrize("name", RUNS)
-def test_every_config_is_read_back(name):
-    assert from_config_dict(RestorerSweepConfig, get_config(name)) == RUNS[name]
 
 
 def test_rows_table_and_chart(finished):

@@ -10,8 +10,6 @@ import optax
 import pytest
 
 from jxr.config import BlurConfig, UNetConfig
-from jxr.errors import UserError
-from jxr.training.observe import memory_explained
 from jxr.training.parallel import data_parallel
 from jxr.training.step import init_state, make_train_step
 from jxr.training.tasks import restorer_task
@@ -194,13 +192,3 @@ def test_a_step_uses_up_the_state_and_writes_the_next_one_in_its_place(parallel,
     second, _ = step(first, batch, key)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(first))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(second))
-
-
-def test_running_out_of_memory_names_the_keys_that_help():
-    with (
-        pytest.raises(UserError, match=r"^run: .*schedule\.accumulate.*unet\.remat.*batch_size"),
-        memory_explained("run"),
-    ):
-        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory\nmore")
-    with pytest.raises(jax.errors.JaxRuntimeError, match="other"), memory_explained("run"):
-        raise jax.errors.JaxRuntimeError("INTERNAL: other")

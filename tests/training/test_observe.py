@@ -42,7 +42,7 @@ TASKS = {
 def test_out_of_memory_says_what_to_change(how, tmp_path):
     arrays = {"x": np.ones((8, 3), np.float32)}
     with pytest.raises(
-        UserError, match=r"huge: out of device memory: raise schedule\.accumulate, set"
+        UserError, match=r"^huge: out of .*schedule\.accumulate.*unet\.remat.*batch_size"
     ) as error:
         fit(
             TASKS[how],
