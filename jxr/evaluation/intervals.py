@@ -83,6 +83,18 @@ def owners(n: int, patients: Shaped[np.ndarray, "n"] | None) -> Integer[np.ndarr
     return np.unique(patients, return_inverse=True)[1]
 
 
+def check_rows(labels: np.ndarray, scores: np.ndarray) -> None:
+    """Raises ValueError as `check` does, or unless there is one row for each training seed.
+
+    Of a single row without its axis, the mean over seeds would be one over resamples.
+    """
+    check(labels, scores)
+    if scores.ndim != 2:
+        raise ValueError(
+            f"one row for each seed, not the shape {scores.shape}: of one seed scores[None]"
+        )
+
+
 def seed_means(
     metric: Metric,
     labels: Integer[np.ndarray, "n"],
@@ -127,7 +139,7 @@ def seed_mean_interval(
     Raises:
         ValueError: a probability is not finite, or the labels are not a mix of 0 and 1.
     """
-    check(labels, probabilities)
+    check_rows(labels, probabilities)
     low, high = bootstrap_interval(
         lambda counts: seed_means(metric, labels, probabilities, counts),
         labels.size,
@@ -172,7 +184,7 @@ def roc_band(
         ValueError: a score is not finite, the labels are not a mix of 0 and 1, or the grid leaves
             [0, 1].
     """
-    check(labels, scores)
+    check_rows(labels, scores)
     if grid.min() < 0 or grid.max() > 1:
         raise ValueError(f"grid must be within [0, 1], got {grid.min()} to {grid.max()}")
     # Sorting once is enough: a resample only changes how often each image counts.
@@ -214,10 +226,12 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float,
         The lower and the upper end.
 
     Raises:
-        ValueError: n is below 1, or the successes are not within 0 and n.
+        ValueError: n is below 1, the successes are not within 0 and n, or level not within 0 and 1.
     """
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"need 0 <= successes <= n and n >= 1, got {successes} of {n}")
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, such as 0.95, got {level}")
     z = float(norm.ppf((1 + level) / 2))
     p = successes / n
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)

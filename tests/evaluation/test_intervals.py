@@ -38,6 +38,12 @@ def test_wilson_refuses_impossible_counts(successes, n):
         wilson_interval(successes, n)
 
 
+@pytest.mark.parametrize("level", [0.0, 1.0, 95.0])
+def test_wilson_refuses_a_level_in_per_cent(level):
+    with pytest.raises(ValueError, match="level must be between 0 and 1"):
+        wilson_interval(3, 4, level)
+
+
 def test_bootstrap_of_a_mean_has_the_known_width():
     values = np.random.default_rng(1).normal(size=400)
     low, high = bootstrap_interval(lambda counts: counts @ values / 400, 400)
