@@ -54,6 +54,16 @@ def check_float(name: str, images: jax.typing.ArrayLike) -> None:
         )
 
 
+def check_images(name: str, images: jax.typing.ArrayLike) -> None:
+    """Raises a ValueError unless the images are of float numbers and have their three axes."""
+    check_float(name, images)
+    if jnp.ndim(images) < 3:
+        raise ValueError(
+            f"{name} must have the axes (..., height, width, channels), not the shape"
+            f" {jnp.shape(images)}: of a single grey image give image[..., None]"
+        )
+
+
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:
     """Raises a ValueError that names the parameter unless the value is one of the choices."""
     *others, last = map(repr, choices)

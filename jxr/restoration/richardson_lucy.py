@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_float, check_range
+from jxr.optics.checks import check_images, check_range
 from jxr.optics.operators import LinearOperator
 from jxr.optics.psf import Scalar
 from jxr.restoration.total_variation import divergence, gradient, touching_sum
@@ -78,7 +78,7 @@ def richardson_lucy(
     >>> round(float(restored.sum() / sharp.sum()), 3)  # no light is lost
     1.0
     """
-    check_float("blurred", blurred)
+    check_images("blurred", blurred)
     if iterations < 0:
         raise ValueError(f"iterations must be >= 0, not {iterations}")
     if tv is not None:

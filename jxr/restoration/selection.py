@@ -8,7 +8,7 @@ from jax import lax
 from jax.scipy.fft import dctn
 from jaxtyping import Array, Float, Int, Key
 
-from jxr.optics.checks import check_float, check_range
+from jxr.optics.checks import check_images, check_range
 from jxr.optics.operators import LinearOperator
 from jxr.optics.psf import Scalar
 from jxr.restoration.spectra import Kernel, transfer_function
@@ -152,7 +152,7 @@ def gcv(
         ValueError: if there is no candidate, one is negative or not finite, or the images are no
             float numbers.
     """
-    check_float("blurred", blurred)
+    check_images("blurred", blurred)
     check_range("candidates", candidates, 0, closed=True)
     signs = jax.random.rademacher(key, blurred.shape, blurred.dtype)
 
@@ -190,7 +190,7 @@ def gcv_cosine(
     Raises:
         ValueError: if there is no candidate, one is not > 0, or the images are no float numbers.
     """
-    check_float("blurred", blurred)
+    check_images("blurred", blurred)
     check_range("candidates", candidates, 0)
     height, width, _ = blurred.shape[-3:]
     d = transfer_function(kernel.astype(blurred.dtype), height, width)[..., None]

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_float, check_range
+from jxr.optics.checks import check_images, check_range
 from jxr.optics.operators import LinearOperator
 from jxr.optics.psf import Scalar
 
@@ -61,7 +61,7 @@ def total_variation(
     >>> round(float(jnp.abs(restored - 0.5).max()), 4)
     0.0
     """
-    check_float("blurred", blurred)
+    check_images("blurred", blurred)
     if iterations < 0:
         raise ValueError(f"iterations must be >= 0, not {iterations}")
     check_range("weight", weight, 0, closed=True)
