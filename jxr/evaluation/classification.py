@@ -34,7 +34,9 @@ def check(labels: np.ndarray, probabilities: np.ndarray) -> None:
     """
     for name, values in (("labels", labels), ("probabilities", probabilities)):
         if not isinstance(values, np.ndarray):
-            raise ValueError(f"{name} must be a NumPy array, not {type(values).__name__}")
+            raise ValueError(
+                f"{name} must be a NumPy array, not {type(values).__name__}: give np.asarray({name})"
+            )
     if labels.ndim != 1 or probabilities.shape[-1:] != labels.shape:
         raise ValueError(
             f"labels of shape {labels.shape} and probabilities of shape {probabilities.shape}: give"

@@ -116,7 +116,7 @@ def check_told(kernel: Kernel, noise: Scalar, quantisation: Scalar, width_error:
         ("quantisation", quantisation),
         ("width_error", width_error),
     ):
-        checks.check_range(name, value, 0, closed=True)
+        checks.check_number(name, value, 0, closed=True)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -38,7 +38,7 @@ def blur(
         The blurred images, of the shape and dtype of `images`.
 
     Raises:
-        ValueError: if the PSF has an even size or reaches further than the image is large, the
+        ValueError: if the PSF has not two axes of odd size or reaches beyond the mirror image, the
             boundary is unknown, or the images are no float numbers or have fewer than three axes.
 
     >>> import jxr
@@ -48,6 +48,8 @@ def blur(
     >>> jxr.blur(image, psf)[0, 2, :, 0].tolist()
     [0.0, 0.0, 0.75, 0.25, 0.0]
     """
+    if psf.ndim != 2:
+        raise ValueError(f"psf must have two axes, not the shape {psf.shape}")
     padded = pad(images, psf.shape[0], psf.shape[1], boundary)
     kernel = psf.astype(images.dtype)
 

@@ -41,6 +41,22 @@ def check_range(
         raise ValueError(f"{name} must be finite, {lower}{upper}, not {found}")
 
 
+def check_number(
+    name: str,
+    value: jax.typing.ArrayLike,
+    low: float | int,
+    high: float | int = math.inf,
+    *,
+    closed: bool = False,
+) -> None:
+    """As `check_range`, of one number: several would be spread over channels or a kernel's taps."""
+    if jnp.ndim(value):
+        raise ValueError(
+            f"{name} must be one number, not of the shape {jnp.shape(value)}: jax.vmap takes several"
+        )
+    check_range(name, value, low, high, closed=closed)
+
+
 def check_float(name: str, images: jax.typing.ArrayLike) -> None:
     """Raises a ValueError unless the images are of float numbers, real ones.
 

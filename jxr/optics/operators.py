@@ -25,6 +25,15 @@ class LinearOperator(NamedTuple):
     adjoint: Callable[[Float[Array, "*shape"]], Float[Array, "*shape"]]
 
 
+def check_operator(operator: LinearOperator) -> None:
+    """Raises ValueError for a PSF or anything else that is no blur with its adjoint."""
+    if not isinstance(operator, LinearOperator):
+        raise ValueError(
+            f"operator must be a LinearOperator, not {type(operator).__name__}: of a PSF give"
+            " jxr.optics.psf_operator(psf)"
+        )
+
+
 def separable_operator(
     profile: Float[Array, " size"], *, boundary: Boundary = "reflect", symmetric: bool = False
 ) -> LinearOperator:

@@ -47,7 +47,8 @@ def wiener(
     Args:
         blurred: float32 or float64, which is kept; any leading batch axes.
         kernel: of the blur: a one-dimensional profile p, which stands for p p^T, or a PSF; odd in
-            size, and symmetric along each axis for 'reflect'.
+            size, and symmetric along each axis for 'reflect'. One that is not is refused, but while
+            it is traced, as under jit, nobody can see it: the result is then wrong.
         noise_to_signal: the ratio, >= 0: one number, or one a frequency, (height, width) for
             'reflect' and (height, width // 2 + 1) otherwise; may be traced.
         boundary: what the blur took to lie outside the image.
