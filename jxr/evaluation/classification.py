@@ -35,7 +35,7 @@ def check(labels: np.ndarray, probabilities: np.ndarray) -> None:
     for name, values in (("labels", labels), ("probabilities", probabilities)):
         if not isinstance(values, np.ndarray):
             raise ValueError(
-                f"{name} must be a NumPy array, not {type(values).__name__}: give np.asarray({name})"
+                f"{name} must be a NumPy array, not {type(values).__name__}: take np.asarray"
             )
     if labels.ndim != 1 or probabilities.shape[-1:] != labels.shape:
         raise ValueError(

@@ -52,7 +52,7 @@ def check_number(
     """As `check_range`, of one number: several would be spread over channels or a kernel's taps."""
     if jnp.ndim(value):
         raise ValueError(
-            f"{name} must be one number, not of the shape {jnp.shape(value)}: jax.vmap takes several"
+            f"{name} must be one number, not of the shape {jnp.shape(value)}: for several jax.vmap"
         )
     check_range(name, value, low, high, closed=closed)
 
