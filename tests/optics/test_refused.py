@@ -89,6 +89,7 @@ INADMISSIBLE = [
     ("height", lambda: optics.choose_tile(constant, 5, 0, wanted_error=0.1)),
     ("height", lambda: optics.psf_field(GEOMETRY, 0, 6, 1)),
     ("height", lambda: optics.field_radius(GEOMETRY, 5, 0)),
+    ("reach", lambda: optics.field_radius(replace(GEOMETRY, source_object_mm=1e-308), 5, 6)),
     *each(NEGATIVE, "sigma_mm", lambda v: optics.gaussian_transfer(v)),
     *each(NOT_POSITIVE, "half_frequency_mm", lambda v: optics.lorentzian_transfer(v)),
     *each(NOT_POSITIVE, "pixel_pitch_mm", lambda v: optics.pixel_transfer((1.0, v))),
