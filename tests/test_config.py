@@ -124,6 +124,8 @@ def test_wrong_blur_is_refused(key, value, message):
         ("data", "validation_fraction", 1.0),
         ("head", "dropout", 1.0),
         ("head", "hidden", (0,)),
+        ("head", "hidden", (10**20,)),
+        ("unet", "width", 10**20),
         ("unet", "depth", 0),
         ("unet", "crop", 24),
     ],

@@ -6,6 +6,8 @@ from typing import Literal
 
 from jxr.errors import UserError
 
+WIDEST = 100_000  # of a layer: from some width on JAX cannot even say that memory runs out
+
 
 @dataclasses.dataclass(frozen=True)
 class ScheduleConfig:
@@ -52,8 +54,8 @@ class HeadConfig:
     schedule: ScheduleConfig = ScheduleConfig(epochs=10, batch_size=32, learning_rate=1e-4)
 
     def __post_init__(self):
-        if any(width < 1 for width in self.hidden):
-            raise UserError(f"head.hidden is {self.hidden}: give positive widths")
+        if not all(1 <= width <= WIDEST for width in self.hidden):
+            raise UserError(f"head.hidden is {self.hidden}: give widths from 1 to {WIDEST}")
         if not 0 <= self.dropout < 1:
             raise UserError(f"head.dropout is {self.dropout}: give 0 <= dropout < 1")
 
@@ -75,9 +77,10 @@ class UNetConfig:
     )
 
     def __post_init__(self):
-        if self.width < 1 or self.depth < 1:
+        if not 1 <= self.width <= WIDEST or self.depth < 1:
             raise UserError(
-                f"unet.width and unet.depth are {self.width}, {self.depth}: give 1 or more"
+                f"unet.width and unet.depth are {self.width}, {self.depth}: give 1 or more, of the"
+                f" width at most {WIDEST}"
             )
         if self.crop < 0 or self.crop % 2**self.depth:
             raise UserError(
@@ -97,10 +100,10 @@ class WienerNetConfig:
     )
 
     def __post_init__(self):
-        if self.width < 1 or self.blocks < 0:
+        if not 1 <= self.width <= WIDEST or self.blocks < 0:
             raise UserError(
-                f"net.width and net.blocks are {self.width}, {self.blocks}: give 1 or more, 0 or"
-                " more"
+                f"net.width and net.blocks are {self.width}, {self.blocks}: give 1 to {WIDEST}, and"
+                " 0 or more"
             )
         if self.crop < 0:
             raise UserError(f"net.crop is {self.crop}: give a number of pixels, or 0")

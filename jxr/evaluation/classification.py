@@ -27,8 +27,19 @@ class Scores:
 def check(labels: np.ndarray, probabilities: np.ndarray) -> None:
     """Raises ValueError unless the labels are 0 and 1, both occur, and every probability is finite.
 
-    An infinite or undefined probability means a diverged model; ranking it would hide that.
+    An infinite or undefined probability means a diverged model; ranking it would hide that. NumPy
+    would broadcast a column of probabilities, or compare a list of labels, without a word.
     """
+    for name, values in (("labels", labels), ("probabilities", probabilities)):
+        if not isinstance(values, np.ndarray):
+            raise ValueError(
+                f"{name} must be a NumPy array, not {type(values).__name__}: take np.asarray"
+            )
+    if labels.ndim != 1 or probabilities.shape[-1:] != labels.shape:
+        raise ValueError(
+            f"labels of shape {labels.shape} and probabilities of shape {probabilities.shape}: give"
+            " one label an image, and one probability an image along the last axis"
+        )
     if not np.isfinite(probabilities).all():
         raise ValueError("probabilities hold NaN or infinity; the model has diverged")
     if not np.isin(labels, (0, 1)).all():
@@ -123,6 +134,7 @@ def score(
     Raises:
         ValueError: a probability is not finite, or the labels are not a mix of 0 and 1.
     """
+    check(labels, probabilities)
     called = probabilities >= threshold
     return Scores(
         accuracy=float(accuracy(labels, probabilities, threshold)),

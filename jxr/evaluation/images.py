@@ -23,7 +23,11 @@ def mse(
 
     Returns:
         One value for each image, in squared units of the pixel value.
+
+    Raises:
+        ValueError: see `check_pairs`.
     """
+    check_pairs(originals, restored)
     # Image by image: a whole test set in float64 would take gigabytes.
     return np.array(
         [
@@ -31,6 +35,21 @@ def mse(
             for a, b in zip(originals, restored, strict=True)
         ]
     )
+
+
+def check_pairs(originals: np.ndarray, restored: np.ndarray) -> None:
+    """Raises ValueError unless both are as many images of one size, in float numbers.
+
+    NumPy would broadcast those without an axis of channels: to a wrong number, without a word.
+    """
+    if originals.ndim != 4 or originals.shape != restored.shape:
+        raise ValueError(
+            f"originals and restored must be (n, height, width, channels) both, not"
+            f" {originals.shape} and {restored.shape}"
+        )
+    for images in (originals, restored):
+        if not np.issubdtype(images.dtype, np.floating):
+            raise ValueError(f"images must be of float numbers in [0, 1], not {images.dtype}")
 
 
 def psnr(
@@ -45,6 +64,9 @@ def psnr(
 
     Returns:
         -10 log10(MSE) in dB for each image; infinite where the two are equal.
+
+    Raises:
+        ValueError: see `check_pairs`.
     """
     with np.errstate(divide="ignore"):
         return -10 * np.log10(mse(originals, restored))
@@ -67,8 +89,9 @@ def ssim(
         One value for each image, at most 1, which equal images reach.
 
     Raises:
-        ValueError: the images are smaller than the window.
+        ValueError: the images are smaller than the window, or see `check_pairs`.
     """
+    check_pairs(originals, restored)
     height, width = originals.shape[1:3]
     if min(height, width) < 2 * WINDOW_RADIUS + 1:
         raise ValueError(f"images must have at least 11 x 11 pixels, got {height} x {width}")

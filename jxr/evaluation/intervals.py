@@ -82,6 +82,18 @@ def owners(n: int, patients: Shaped[np.ndarray, "n"] | None) -> Integer[np.ndarr
     return np.unique(patients, return_inverse=True)[1]
 
 
+def check_rows(labels: np.ndarray, scores: np.ndarray) -> None:
+    """Raises ValueError as `check` does, or unless there is one row for each training seed.
+
+    Of a single row without its axis, the mean over seeds would be one over resamples.
+    """
+    check(labels, scores)
+    if scores.ndim != 2:
+        raise ValueError(
+            f"one row for each seed, not the shape {scores.shape}: of one seed scores[None]"
+        )
+
+
 def seed_means(
     metric: Metric,
     labels: Integer[np.ndarray, "n"],
@@ -126,7 +138,7 @@ def seed_mean_interval(
     Raises:
         ValueError: a probability is not finite, or the labels are not a mix of 0 and 1.
     """
-    check(labels, probabilities)
+    check_rows(labels, probabilities)
     low, high = bootstrap_interval(
         lambda counts: seed_means(metric, labels, probabilities, counts),
         labels.size,
@@ -171,7 +183,7 @@ def roc_band(
         ValueError: a score is not finite, the labels are not a mix of 0 and 1, or the grid leaves
             [0, 1].
     """
-    check(labels, scores)
+    check_rows(labels, scores)
     if grid.min() < 0 or grid.max() > 1:
         raise ValueError(f"grid must be within [0, 1], got {grid.min()} to {grid.max()}")
     # Sorting once is enough: a resample only changes how often each image counts.

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Integer, Shaped
 
-from jxr.evaluation.classification import check
-from jxr.evaluation.intervals import Metric, bootstrap_interval, owners, seed_means
+from jxr.evaluation.intervals import Metric, bootstrap_interval, check_rows, owners, seed_means
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,13 @@ def mcnemar(
         The counts and the p value; the p value is 1 if no image tells the two apart.
 
     Raises:
-        ValueError: the patients are not as many as the images.
+        ValueError: the two are not of the same images, or the patients not as many.
     """
+    if correct_a.ndim != 1 or correct_a.shape != correct_b.shape:
+        raise ValueError(
+            f"correct_a and correct_b must have one answer an image each, not the shapes"
+            f" {correct_a.shape} and {correct_b.shape}"
+        )
     difference = correct_a.astype(int) - correct_b
     owner = owners(difference.size, patients)
     sizes = np.abs(np.bincount(owner, difference).astype(int))
@@ -110,7 +114,7 @@ def paired_difference(
         ValueError: a score is not finite, or the labels are not a mix of 0 and 1.
     """
     for scores in (first, second):
-        check(labels, scores)
+        check_rows(labels, scores)
 
     def difference(counts: np.ndarray) -> np.ndarray:
         better = seed_means(metric, labels, second, counts)

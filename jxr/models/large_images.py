@@ -65,6 +65,8 @@ def restore_large(
     (200, 150, 1)
     """
     check_images(blurred)
+    if blurred.ndim != 3:
+        raise ValueError(f"one image at a time, (height, width, 1), not {blurred.shape}")
     check_told(kernel, noise, quantisation, width_error)
     halo = receptive_radius(restorer)
     if tile % STRIDE or tile <= 2 * halo:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from jxr.models.functional import Params, apply, split
 from jxr.models.heads import Head
 from jxr.models.layers import Conv
-from jxr.optics.checks import check_choice
+from jxr.optics.checks import check_choice, check_float
 
 # Name, input and output channels of each 3x3 convolution, in the names of Keras' weight files.
 LAYERS = (
@@ -139,8 +139,10 @@ def preprocess(
         convention: that of the weights.
 
     Raises:
-        ValueError: the images have neither one nor three channels, or the convention is unknown.
+        ValueError: the images have neither one nor three channels or are of no float numbers, or
+            the convention is unknown.
     """
+    check_float("images", images)
     check_choice("convention", convention, get_args(Convention))
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"VGG-16 needs images of 1 or 3 channels, got {images.shape[-1]}")
@@ -181,7 +183,8 @@ def vgg16_features(
         height // 32 * (width // 32) * 512 features an image, 25,088 for 224x224.
 
     Raises:
-        ValueError: the images have neither one nor three channels, or a side below 32 pixels.
+        ValueError: the images are no batch, of no float numbers, have neither one nor three
+            channels, or a side below 32 pixels.
 
     >>> import jax, jxr
     >>> import jax.numpy as jnp
@@ -191,6 +194,8 @@ def vgg16_features(
     >>> jax.jit(jxr.vgg16_features)(random, jnp.zeros((2, 64, 64, 1))).shape  # 2 * 2 * 512
     (2, 2048)
     """
+    if images.ndim != 4:
+        raise ValueError(f"images must be (n, height, width, channels), not {images.shape}")
     if min(images.shape[1:3]) < 32:
         height, width = images.shape[1:3]
         raise ValueError(f"VGG-16 halves images five times: {height} by {width} pixels are too few")

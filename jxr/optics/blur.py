@@ -8,7 +8,7 @@ from jax import lax
 from jax.scipy.signal import convolve
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_choice, check_float
+from jxr.optics.checks import check_choice, check_images
 from jxr.optics.psf import Convention, Sampling, Scalar, gaussian_profile
 
 Boundary = Literal["reflect", "zero", "circular", "edge"]
@@ -38,8 +38,8 @@ def blur(
         The blurred images, of the shape and dtype of `images`.
 
     Raises:
-        ValueError: if the PSF has an even size or reaches further than the image is large, the
-            boundary is unknown, or the images are no float numbers.
+        ValueError: if the PSF has not two axes of odd size or reaches beyond the mirror image, the
+            boundary is unknown, or the images are no float numbers or have fewer than three axes.
 
     >>> import jxr
     >>> import jax.numpy as jnp
@@ -48,6 +48,8 @@ def blur(
     >>> jxr.blur(image, psf)[0, 2, :, 0].tolist()
     [0.0, 0.0, 0.75, 0.25, 0.0]
     """
+    if psf.ndim != 2:
+        raise ValueError(f"psf must have two axes, not the shape {psf.shape}")
     padded = pad(images, psf.shape[0], psf.shape[1], boundary)
     kernel = psf.astype(images.dtype)
 
@@ -86,8 +88,8 @@ def blur_separable(
     Raises:
         ValueError: see `blur`.
     """
-    height, width, _ = images.shape[-3:]
     padded = pad(images, profile.size, profile.size, boundary)
+    height, width, _ = images.shape[-3:]
     taps = profile.astype(images.dtype)[::-1]
 
     # From the outermost tap inwards: small terms first keeps float32 rounding a third lower.
@@ -142,7 +144,7 @@ def pad(
     boundary: Boundary,
 ) -> Float[Array, "*batch padded_height padded_width channels"]:
     """Pads rows and columns so that a 'valid' convolution gives back the size of the image."""
-    check_float("images", images)
+    check_images("images", images)
     check_choice("boundary", boundary, PAD_MODES)
     height, width, _ = images.shape[-3:]
     if psf_height % 2 == 0 or psf_width % 2 == 0:

@@ -41,6 +41,22 @@ def check_range(
         raise ValueError(f"{name} must be finite, {lower}{upper}, not {found}")
 
 
+def check_number(
+    name: str,
+    value: jax.typing.ArrayLike,
+    low: float | int,
+    high: float | int = math.inf,
+    *,
+    closed: bool = False,
+) -> None:
+    """As `check_range`, of one number: several would be spread over channels or a kernel's taps."""
+    if jnp.ndim(value):
+        raise ValueError(
+            f"{name} must be one number, not of the shape {jnp.shape(value)}: for several jax.vmap"
+        )
+    check_range(name, value, low, high, closed=closed)
+
+
 def check_float(name: str, images: jax.typing.ArrayLike) -> None:
     """Raises a ValueError unless the images are of float numbers, real ones.
 
@@ -51,6 +67,16 @@ def check_float(name: str, images: jax.typing.ArrayLike) -> None:
         raise ValueError(
             f"{name} must be of float numbers, not {dtype}: divide 8-bit ones by 255, 16-bit ones"
             " by 65535"
+        )
+
+
+def check_images(name: str, images: jax.typing.ArrayLike) -> None:
+    """Raises a ValueError unless the images are of float numbers and have their three axes."""
+    check_float(name, images)
+    if jnp.ndim(images) < 3:
+        raise ValueError(
+            f"{name} must have the axes (..., height, width, channels), not the shape"
+            f" {jnp.shape(images)}: of a single grey image give image[..., None]"
         )
 
 

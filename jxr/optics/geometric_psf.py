@@ -125,7 +125,7 @@ def field_radius(geometry: Geometry, height: int, width: int) -> int:
         width: of the detector, in pixels.
 
     Raises:
-        ValueError: if a size is below 1.
+        ValueError: if a size is below 1, or the blur reaches further than can be counted.
     """
     check_range("height and width", (height, width), 1, closed=True)
     pitch_y, pitch_x = axis_pitches(geometry.pixel_pitch_mm)
@@ -135,7 +135,9 @@ def field_radius(geometry: Geometry, height: int, width: int) -> int:
     along, across = geometry.shape.reach
     down = along * float(blur.along_mm)
     right = across * float(blur.across_mm) + float(blur.skew) * down
-    return max(1, math.ceil(max(down / float(pitch_y), right / float(pitch_x)) - 0.5))
+    reach = max(down / float(pitch_y), right / float(pitch_x))
+    check_range("reach of the blur in pixels", reach, 0, closed=True)
+    return max(1, math.ceil(reach - 0.5))
 
 
 def spot_transfer(geometry: Geometry, y_mm: Scalar = 0.0, x_mm: Scalar = 0.0) -> Transfer:

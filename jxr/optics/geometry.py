@@ -60,6 +60,8 @@ class Geometry:
     shape: FocalSpot = field(default_factory=GaussianSpot)
 
     def __post_init__(self):
+        if isinstance(self.focal_spot_mm, float | int):
+            raise ValueError(f"focal_spot_mm must be two sizes, not the one {self.focal_spot_mm}")
         check_range("focal_spot_mm along", self.focal_spot_mm[0], 0)
         check_range("focal_spot_mm across", self.focal_spot_mm[1], 0)
         check_range("anode_angle_deg", self.anode_angle_deg, 0, 90)

@@ -159,8 +159,8 @@ def separable_psf(
     the tails; restore from noisy profiles by a fit instead.
 
     Args:
-        line_along: along the rows' direction of the image.
-        line_across: along the columns' direction.
+        line_along: from row to row, down the image: what a horizontal edge or slit shows.
+        line_across: from column to column.
         spacing_mm: of the samples of both.
         pixel_pitch_mm: of the image.
         radius: of the kernel, in pixels.

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from jxr.optics.checks import check_float, check_range
+from jxr.optics.checks import check_float, check_number
 from jxr.optics.psf import Scalar
 
 
@@ -35,7 +35,7 @@ def add_gaussian_noise(
     0.02
     """
     check_float("images", images)
-    check_range("std", std, 0, closed=True)
+    check_number("std", std, 0, closed=True)
     noise = jax.random.normal(key, images.shape, images.dtype)
     return images + jnp.asarray(std, images.dtype) * noise
 

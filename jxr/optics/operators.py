@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from scipy.fft import next_fast_len
 
 from jxr.optics.blur import PAD_MODES, Boundary, blur, blur_separable, pad
-from jxr.optics.checks import check_choice, check_float
+from jxr.optics.checks import check_choice, check_images
 
 Method = Literal["direct", "fft"]
 
@@ -23,6 +23,15 @@ class LinearOperator(NamedTuple):
 
     forward: Callable[[Float[Array, "*shape"]], Float[Array, "*shape"]]
     adjoint: Callable[[Float[Array, "*shape"]], Float[Array, "*shape"]]
+
+
+def check_operator(operator: LinearOperator) -> None:
+    """Raises ValueError for a PSF or anything else that is no blur with its adjoint."""
+    if not isinstance(operator, LinearOperator):
+        raise ValueError(
+            f"operator must be a LinearOperator, not {type(operator).__name__}: of a PSF give"
+            " jxr.optics.psf_operator(psf)"
+        )
 
 
 def separable_operator(
@@ -102,15 +111,15 @@ def psf_operator(
         return jnp.fft.rfft2(psf.astype(images.dtype), size)[..., None]
 
     def forward_fft(images):
+        padded = pad(images, psf.shape[0], psf.shape[1], boundary)
         height, width, _ = images.shape[-3:]
         size = fft_size(images)
-        padded = pad(images, psf.shape[0], psf.shape[1], boundary)
         spectrum = jnp.fft.rfft2(padded, size, axes=(-3, -2)) * transfer(images, size)
         full = jnp.fft.irfft2(spectrum, size, axes=(-3, -2))
         return full[..., 2 * rows : 2 * rows + height, 2 * columns : 2 * columns + width, :]
 
     def adjoint_fft(images):
-        check_float("images", images)
+        check_images("images", images)
         height, width, _ = images.shape[-3:]
         size = fft_size(images)
         margins = [(0, 0)] * (images.ndim - 3) + [(2 * rows, 0), (2 * columns, 0), (0, 0)]

@@ -20,7 +20,7 @@ from jaxtyping import Array, Int
 from scipy.fft import next_fast_len
 
 from jxr.optics.blur import Boundary, pad
-from jxr.optics.checks import check_float
+from jxr.optics.checks import check_images
 from jxr.optics.operators import LinearOperator, fold
 from jxr.optics.shift_variant import add_at, from_planes, to_planes
 
@@ -148,7 +148,7 @@ def _adjoint(layout: Layout, tables: Tables, images):
 
 
 def _check(layout, images):
-    check_float("images", images)
+    check_images("images", images)
     height, width, _ = images.shape[-3:]
     if (height, width) != (layout.rows.pixels, layout.columns.pixels):
         raise ValueError(

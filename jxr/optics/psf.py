@@ -8,7 +8,7 @@ import numpy as np
 from jax.scipy.special import erfc
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_choice, check_range
+from jxr.optics.checks import check_choice, check_number
 
 Convention = Literal["standard", "report"]
 Sampling = Literal["point", "integrated"]
@@ -38,7 +38,7 @@ def effective_sigma(sigma: Scalar, convention: Convention = "standard") -> Scala
     Raises:
         ValueError: if sigma is negative or not finite, or the convention unknown.
     """
-    check_range("sigma", sigma, 0, closed=True)
+    check_number("sigma", sigma, 0, closed=True)
     check_choice("convention", convention, STD_PER_SIGMA)
     return sigma * STD_PER_SIGMA[convention]
 

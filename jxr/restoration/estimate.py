@@ -10,7 +10,7 @@ from jax import lax
 from jax.scipy.fft import dctn
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_float, check_range
+from jxr.optics.checks import check_images, check_range
 from jxr.optics.psf import Sampling, cut_profile, gaussian_profile, kernel_radius
 from jxr.restoration.spectra import transfer_function
 
@@ -58,7 +58,7 @@ def estimate_noise_std(
     >>> round(float(jxr.estimate_noise_std(noisy)), 3)
     0.02
     """
-    check_float("images", images)
+    check_images("images", images)
     height, width, _ = images.shape[-3:]
     if min(height, width) < 4:
         raise ValueError(f"images of {height} by {width} pixels are too small: 4 by 4 at least")
@@ -110,7 +110,7 @@ def estimate_blur_sigma(
 
     Returns:
         One sigma an image, in pixels and the convention 'standard', in the dtype of `blurred`; 0
-        for one without any detail.
+        for one without any detail, NaN for one with values that are not finite.
 
     Raises:
         ValueError: if the images or `largest` are too small, or the images no float numbers.
@@ -124,7 +124,7 @@ def estimate_blur_sigma(
     >>> bool(abs(jxr.estimate_blur_sigma(blurred) - 2.0) < 0.2)
     True
     """
-    check_float("blurred", blurred)
+    check_images("blurred", blurred)
     check_range("largest", largest, 2 * SIGMA_STEP, closed=True)
     height, width, _ = blurred.shape[-3:]
     if min(height, width) < 16:
@@ -164,7 +164,8 @@ def estimate_blur_sigma(
         rounding = (4 * jnp.finfo(power.dtype).eps) ** 2 * jnp.sum(power)
         beyond_largest = jnp.min(wider, initial=jnp.inf) < jnp.min(within)
         sigma = jnp.where(beyond_largest, largest, refined)
-        return jnp.where(jnp.max(observed[SKIPPED_RINGS:]) > rounding, sigma, 0)
+        sigma = jnp.where(jnp.max(observed[SKIPPED_RINGS:]) > rounding, sigma, 0)
+        return jnp.where(jnp.isfinite(rounding), sigma, jnp.nan)
 
     images = blurred.reshape(-1, *blurred.shape[-3:])
     return jax.vmap(one_image)(images).reshape(blurred.shape[:-3])

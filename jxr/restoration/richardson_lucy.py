@@ -4,8 +4,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_float, check_range
-from jxr.optics.operators import LinearOperator
+from jxr.optics.checks import check_images, check_number
+from jxr.optics.operators import LinearOperator, check_operator
 from jxr.optics.psf import Scalar
 from jxr.restoration.total_variation import divergence, gradient, touching_sum
 
@@ -78,13 +78,14 @@ def richardson_lucy(
     >>> round(float(restored.sum() / sharp.sum()), 3)  # no light is lost
     1.0
     """
-    check_float("blurred", blurred)
+    check_images("blurred", blurred)
+    check_operator(operator)
     if iterations < 0:
         raise ValueError(f"iterations must be >= 0, not {iterations}")
     if tv is not None:
-        check_range("tv", tv, 0, 1e6, closed=True)
+        check_number("tv", tv, 0, 1e6, closed=True)
     if damping is not None:
-        check_range("damping", damping, 0)
+        check_number("damping", damping, 0)
     observed = jnp.maximum(blurred, 0)
     mean = jnp.mean(observed, axis=(-3, -2), keepdims=True)
     sensitivity = jnp.maximum(operator.adjoint(jnp.ones_like(observed)), DARK)

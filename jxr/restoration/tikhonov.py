@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_choice, check_float, check_range
-from jxr.optics.operators import LinearOperator
+from jxr.optics.checks import check_choice, check_images, check_number, check_range
+from jxr.optics.operators import LinearOperator, check_operator
 from jxr.optics.psf import Scalar
 from jxr.restoration.total_variation import divergence, gradient
 
@@ -51,9 +51,10 @@ def tikhonov(
         ValueError: if the penalty is unknown, iterations below 1, the regularisation or tolerance
             out of its range, or the images are no float numbers.
     """
-    check_float("blurred", blurred)
+    check_images("blurred", blurred)
+    check_operator(operator)
     check_choice("penalty", penalty, get_args(Penalty))
-    check_range("regularisation", regularisation, 0, 1e12)
+    check_number("regularisation", regularisation, 0, 1e12)
     check_range("tolerance", tolerance, 0)
     if iterations < 1:
         raise ValueError(f"iterations must be >= 1, not {iterations}")

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_float, check_range
-from jxr.optics.operators import LinearOperator
+from jxr.optics.checks import check_images, check_number
+from jxr.optics.operators import LinearOperator, check_operator
 from jxr.optics.psf import Scalar
 
 Images = Float[Array, "*batch height width channels"]
@@ -38,7 +38,10 @@ def total_variation(
     from 1e-4; smaller ones take longer.
 
     For A the identity this is `skimage.restoration.denoise_tv_chambolle` with the same weight.
-    Differentiable; in reverse mode memory grows with the iterations.
+    Differentiable, as the minimiser is: the lengths of the steps count as constants. Far from the
+    minimum that differs from the derivative of the result itself: on a phantom the one by the
+    weight had the wrong sign after 30 iterations and was 3 % off after 300. In reverse mode memory
+    grows with the iterations.
 
     Args:
         blurred: y, float32 or float64, in any units.
@@ -62,10 +65,11 @@ def total_variation(
     >>> round(float(jnp.abs(restored - 0.5).max()), 4)
     0.0
     """
-    check_float("blurred", blurred)
+    check_images("blurred", blurred)
+    check_operator(operator)
     if iterations < 0:
         raise ValueError(f"iterations must be >= 0, not {iterations}")
-    check_range("weight", weight, 0, closed=True)
+    check_number("weight", weight, 0, closed=True)
     weight = jnp.asarray(weight, blurred.dtype)
     norm = NORM_MARGIN * operator_norm(operator, blurred)
     contrast = jnp.std(blurred, axis=(-3, -2, -1), keepdims=True)

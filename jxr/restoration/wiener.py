@@ -9,7 +9,7 @@ from jax import lax
 from jax.scipy.fft import dctn
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_choice, check_float, check_range
+from jxr.optics.checks import check_choice, check_images, check_range
 from jxr.optics.psf import Scalar
 from jxr.restoration.cosine_filter import filter_cosines
 from jxr.restoration.edge_taper import edge_taper
@@ -47,7 +47,8 @@ def wiener(
     Args:
         blurred: float32 or float64, which is kept; any leading batch axes.
         kernel: of the blur: a one-dimensional profile p, which stands for p p^T, or a PSF; odd in
-            size, and symmetric along each axis for 'reflect'.
+            size, and symmetric along each axis for 'reflect'. One that is not is refused, but while
+            it is traced, as under jit, nobody can see it: the result is then wrong.
         noise_to_signal: the ratio, >= 0: one number, or one a frequency, (height, width) for
             'reflect' and (height, width // 2 + 1) otherwise; may be traced.
         boundary: what the blur took to lie outside the image.
@@ -68,7 +69,7 @@ def wiener(
     >>> [round(float(jnp.abs(image - sharp).max()), 2) for image in (blurred, restored)]
     [0.51, 0.01]
     """
-    check_float("blurred", blurred)
+    check_images("blurred", blurred)
     check_choice("boundary", boundary, get_args(WienerBoundary))
     # Infinite where `noise_to_signal_spectrum` found no signal.
     if not isinstance(noise_to_signal, jax.core.Tracer) and not np.all(
@@ -126,7 +127,7 @@ def choose_noise_to_signal(
         ValueError: if there is no candidate or one is not > 0, the blurred images are no float
             numbers, or see `transfer_function`.
     """
-    check_float("blurred", blurred)
+    check_images("blurred", blurred)
     check_range("candidates", candidates, 0)
     _, height, width, _ = blurred.shape
     d = transfer_function(kernel.astype(blurred.dtype), height, width)[..., None]

@@ -37,7 +37,8 @@ def deblur_files(
         wanted: blur, noise and method.
         overwrite: whether results may replace files that are there; never the images themselves.
         error_map: whether a TIFF of float32 is written beside each result, `NAME-error.tif`: for
-            each pixel a bound on its error, in units of the image's range. Of the network only.
+            each pixel a bound on its error, in units of the image's range. Pixels are in the order
+            of the file, also where its Exif says that it lies on its side. Of the network only.
 
     Raises:
         UserError: nothing can be done at all, or some files failed, see `for_each_file`.

@@ -55,15 +55,17 @@ class Exposure:
             UserError: there is no such exposure.
         """
         try:
-            return Geometry(
+            geometry = Geometry(
                 focal_spot_mm=(self.focal_spot_mm,) * 2,
                 anode_angle_deg=12.0,  # has no effect on the central ray
                 source_detector_mm=self.source_detector_mm,
                 source_object_mm=self.source_object_mm,
                 pixel_pitch_mm=pitch,
             )
+            field_radius(geometry, 1, 1)  # says if it is beyond all numbers
         except ValueError as error:
             raise UserError(f"the exposure is impossible: {error}") from error
+        return geometry
 
 
 @dataclasses.dataclass(frozen=True)

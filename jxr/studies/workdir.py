@@ -110,8 +110,10 @@ def claimed(
 ) -> Iterator[None]:
     """Claims a run directory for the training inside; for the arguments and errors see `claim`.
 
-    If nothing was saved under changes that were accepted, such as of the optimiser or to fewer
-    steps, the old config is noted again: it is that of the checkpoints.
+    Before the first checkpoint there is nothing that a change could make untrue, so it is accepted:
+    what a first call died of, such as a learning rate, can be corrected by the next. If nothing was
+    saved under changes that were accepted, such as of the optimiser or to fewer steps, the old
+    config is noted again: it is that of the checkpoints.
     """
 
     def saved() -> set[tuple[str, int]]:
@@ -119,7 +121,7 @@ def claimed(
         return {(one.name, one.stat().st_mtime_ns) for one in folders if one.name.isdigit()}
 
     old = saved()
-    before = claim(workdir, config, accept_changes, **fingerprints)
+    before = claim(workdir, config, accept_changes or not old, **fingerprints)
     try:
         yield
     finally:

@@ -86,5 +86,6 @@ def memory_explained(title: str) -> Iterator[None]:
             raise
         raise UserError(
             f"{title}: out of device memory: raise schedule.accumulate, set unet.remat if it is a"
-            f" U-Net, or lower schedule.batch_size ({str(error).splitlines()[0]})"
+            " U-Net, lower schedule.batch_size, or train a narrower network"
+            f" ({str(error).splitlines()[0]})"
         ) from error

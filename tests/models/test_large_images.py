@@ -1,6 +1,7 @@
 """Tile by tile against the whole image at once."""
 
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -92,3 +93,11 @@ def test_tiles_that_will_not_do_are_refused(restorer, tile):
     image, kernel = np.zeros((50, 50, 1), np.float32), gaussian_profile(1.5, radius=6)
     with pytest.raises(ValueError, match="tile must be even and above 48"):
         restore_large(restorer, image, kernel, noise=0.0, tile=tile)
+
+
+def test_a_batch_is_refused(restorer, monkeypatch):
+    # Off, as for users: types hold it back before the function itself can.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    images, kernel = np.zeros((2, 50, 50, 1), np.float32), gaussian_profile(1.5, radius=6)
+    with pytest.raises(ValueError, match="one image at a time"):
+        restore_large(restorer, images, kernel, noise=0.0)

@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from flax import nnx
@@ -100,6 +101,16 @@ def test_preprocess_repeats_one_channel(convention: vgg16.Convention) -> None:
 def test_preprocess_rejects_other_channels() -> None:
     with pytest.raises(ValueError, match="1 or 3 channels, got 2"):
         vgg16.preprocess(jnp.zeros((1, 4, 4, 2)), "caffe")
+
+
+def test_images_of_eight_bits_or_without_a_batch_are_refused(monkeypatch) -> None:
+    # Off, as for users: types hold these back before the function itself can.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    weights = vgg16.VGG16Weights({}, None, "caffe", "random")
+    with pytest.raises(ValueError, match="float numbers, not uint8"):
+        vgg16.vgg16_features(weights, jnp.zeros((1, 32, 32, 1), jnp.uint8))
+    with pytest.raises(ValueError, match=r"\(n, height, width, channels\), not \(32, 32, 1\)"):
+        vgg16.vgg16_features(weights, jnp.zeros((32, 32, 1)))
 
 
 @pytest.mark.shared

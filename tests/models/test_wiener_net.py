@@ -299,6 +299,8 @@ def test_channels_are_restored_one_by_one_or_not_at_all():
     check = check_images.__wrapped__  # as users have it, without the check of its signature
     with pytest.raises(ValueError, match="2 channels, the network takes one: restore each alone"):
         check(np.zeros((1, 8, 8, 2), np.float32))
+    with pytest.raises(ValueError, match="axes"):
+        check(np.zeros((8, 8), np.float32))
     with pytest.raises(ValueError, match="must be float32 or float64"):
         check(np.zeros((8, 8, 1), np.uint8))
     check(np.zeros((8, 8, 1), np.float32))

@@ -1,4 +1,4 @@
-"""Images of integers are refused by all who take images: kernels would be rounded to nothing."""
+"""All who take images refuse integers, in which kernels would be nothing, and missing axes."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from jxr.optics.checks import check_float
 from tests.commands import python
 
 # Without the run-time check of signatures that tests have, as users meet it.
-EIGHT_BITS = """
+REFUSED = """
 import jax
 import jax.numpy as jnp
 import jxr
@@ -20,46 +20,53 @@ from jxr.optics import (
 from jxr.restoration import choose_noise_to_signal, edge_taper, gcv, tikhonov
 from jxr.restoration.cosine_filter import filter_cosines
 
-image, line = jnp.full((20, 20, 1), 200, jnp.uint8), jxr.gaussian_profile(1.0, radius=3)
+eight_bits, plain = jnp.full((20, 20, 1), 200, jnp.uint8), jnp.full((20, 20), 0.5)
+line = jxr.gaussian_profile(1.0, radius=3)
 operator, psf = separable_operator(line), jnp.outer(line, line)
 ratios, key = jnp.array([0.01, 0.1]), jax.random.key(0)
 field = tiled_operator(lambda y, x: psf, 20, 20, tile=10)
-for call in (
-    lambda: jxr.blur(image, psf),
-    lambda: jxr.gaussian_blur(image, 1.0, radius=3),
-    lambda: jxr.quantise(image),
-    lambda: jxr.wiener(image, line, 0.01),
-    lambda: edge_taper(image, line),
-    lambda: tikhonov(image, operator, 0.01),
-    lambda: jxr.richardson_lucy(image, operator, iterations=2),
-    lambda: jxr.total_variation(image, operator, 0.01, iterations=2),
-    lambda: jxr.estimate_blur_sigma(image),
-    lambda: jxr.estimate_noise_std(image),
-    lambda: jxr.add_gaussian_noise(key, image, 0.1),
-    lambda: transmitted_intensity(image, 1.0),
-    lambda: transfer_blur(image, gaussian_transfer(1.0)),
-    lambda: psf_operator(psf, method="fft").forward(image),
-    lambda: psf_operator(psf, method="fft").adjoint(image),
-    lambda: field.forward(image),
-    lambda: field.adjoint(image),
-    lambda: filter_cosines(image, jnp.ones((20, 20))),
-    lambda: choose_noise_to_signal(image[None], image[None] / 255, line, ratios),
-    lambda: gcv(lambda y, k: tikhonov(y, operator, k), image, operator, ratios, key),
-):
-    try:
-        call()
-    except ValueError as error:
-        print(error)
+by_pixel = (
+    lambda image: jxr.quantise(image),
+    lambda image: jxr.add_gaussian_noise(key, image, 0.1),
+    lambda image: transmitted_intensity(image, 1.0),
+)
+by_place = (
+    lambda image: jxr.blur(image, psf),
+    lambda image: jxr.gaussian_blur(image, 1.0, radius=3),
+    lambda image: jxr.wiener(image, line, 0.01),
+    lambda image: edge_taper(image, line),
+    lambda image: tikhonov(image, operator, 0.01),
+    lambda image: jxr.richardson_lucy(image, operator, iterations=2),
+    lambda image: jxr.total_variation(image, operator, 0.01, iterations=2),
+    lambda image: jxr.estimate_blur_sigma(image),
+    lambda image: jxr.estimate_noise_std(image),
+    lambda image: transfer_blur(image, gaussian_transfer(1.0)),
+    lambda image: psf_operator(psf, method="fft").forward(image),
+    lambda image: psf_operator(psf, method="fft").adjoint(image),
+    lambda image: field.forward(image),
+    lambda image: field.adjoint(image),
+    lambda image: filter_cosines(image, jnp.ones((20, 20))),
+    lambda image: choose_noise_to_signal(image, image / 255, line, ratios),
+    lambda image: gcv(lambda y, k: tikhonov(y, operator, k), image, operator, ratios, key),
+)
+for calls, image in ((by_pixel + by_place, eight_bits), (by_place, plain)):
+    for call in calls:
+        try:
+            call(image)
+        except ValueError as error:
+            print(error)
 """
 
 
-def test_images_of_eight_bits_are_refused():
-    finished = python("-c", EIGHT_BITS)
+def test_images_of_eight_bits_or_without_an_axis_of_channels_are_refused():
+    finished = python("-c", REFUSED)
     assert finished.returncode == 0, finished.stderr
     lines = finished.stdout.splitlines()
-    assert len(lines) == 20
-    for line in lines:
+    assert len(lines) == 20 + 17
+    for line in lines[:20]:
         assert "must be of float numbers, not uint8: divide 8-bit ones by 255" in line
+    for line in lines[20:]:
+        assert "must have the axes (..., height, width, channels), not the shape (20, 20)" in line
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, np.float16, np.float32, np.float64])

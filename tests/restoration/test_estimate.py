@@ -76,6 +76,13 @@ def test_noise_of_a_saturated_image_and_of_none():
     assert np.isnan(noise_of(jnp.ones((8, 8, 1))))
 
 
+def test_the_width_of_an_image_with_a_dead_pixel_is_not_that_of_a_sharp_one():
+    image = power_law_fields(1, 3)[..., None].astype(np.float32)
+    found = width_of(jnp.concatenate([image, image]).at[0, 5, 5, 0].set(jnp.nan))
+    assert np.isnan(found[0])
+    assert found[1] == width_of(jnp.concatenate([image, image]))[1]
+
+
 @pytest.mark.parametrize(("exponent", "sigma", "noise"), [(2, 1.0, 0.001), (3, 2.0, 0.0005)])
 def test_blur_of_power_law_fields_is_found_within_a_tenth(exponent, sigma, noise):
     blurred = add_noise(blur(power_law_fields(6, exponent), sigma), noise)

@@ -121,6 +121,11 @@ def test_the_exposure_gives_the_width_of_a_gaussian_spot(blurred):
     assert told.sigma_from == "from the exposure"
 
 
+def test_an_exposure_beyond_all_numbers_is_refused():
+    with pytest.raises(UserError, match="the exposure is impossible: reach of the blur"):
+        Exposure(1.2, 1000.0, 1e-308, pixel_pitch_mm=0.2)
+
+
 def test_the_pitch_may_come_from_the_file(blurred):
     exposure = Exposure(1.2, 1000.0, 600.0)
     from_file = radiograph(blurred.pixels, pitch=0.2)

@@ -10,7 +10,7 @@ from absl import logging
 from jxr.config import BlurConfig, DataConfig, RestorerRun, WienerNetRun
 from jxr.errors import UserError
 from jxr.files import training_lock, write_json
-from jxr.studies.workdir import Stages, claim, read_run
+from jxr.studies.workdir import Stages, claim, claimed, read_run
 
 
 def test_a_directory_belongs_to_one_config(tmp_path):
@@ -83,6 +83,19 @@ def test_changes_that_are_accepted_are_logged_and_noted(tmp_path, caplog):
     claim(tmp_path, changed, data="abc")  # it is the run's config from now on
     with pytest.raises(UserError, match=r"other values of blur\.sigma, seed"):
         claim(tmp_path, run, data="abc")
+
+
+def test_what_a_first_call_died_of_can_be_corrected(tmp_path):
+    died, corrected = RestorerRun(blur=BlurConfig(noise=1e30)), RestorerRun()
+    with pytest.raises(UserError, match="inf"), claimed(tmp_path, died, False, data="abc"):
+        raise UserError("the loss is inf")
+    with claimed(tmp_path, corrected, False, data="abc"):
+        (tmp_path / "checkpoints" / "3").mkdir(parents=True)
+    with (
+        pytest.raises(UserError, match=r"other values of blur\.noise"),
+        claimed(tmp_path, died, False, data="abc"),
+    ):
+        pass
 
 
 def test_other_images_or_another_split_are_refused_all_the_same(tmp_path):
