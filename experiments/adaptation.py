@@ -20,7 +20,7 @@ def main() -> None:
     config = cli.config_of(AdaptationConfig, CONFIG)
 
     from jxr.reporting.adaptation_figure import write_adaptation
-    from jxr.studies.adaptation import adaptation_study
+    from jxr.studies.classification.adaptation import adaptation_study
     from jxr.studies.workdir import FILES
 
     workdir, cache = cli.folders()

@@ -33,7 +33,7 @@ def main() -> None:
     from jxr.files import write_whole
     from jxr.reporting.bench_table import bench_page, bench_table
     from jxr.reporting.tables import to_markdown
-    from jxr.studies.bench import read_rows, run_bench
+    from jxr.studies.bench.benchmark import read_rows, run_bench
 
     rows = run_bench(WHAT.value, output, repeats=REPEATS.value, scale=SCALE.value)
     write_whole(output.with_suffix(".md"), bench_page(read_rows(output)).encode())

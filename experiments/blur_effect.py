@@ -15,7 +15,7 @@ def main() -> None:
     config = cli.config_of(BlurEffectConfig, CONFIG)
 
     from jxr.reporting.blur_effect_figure import write_blur_effect
-    from jxr.studies.blur_effect import blur_effect_study
+    from jxr.studies.classification.blur_effect import blur_effect_study
 
     workdir, cache = cli.folders()
     results = blur_effect_study(config, workdir, cache)

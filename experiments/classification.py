@@ -20,7 +20,7 @@ def main() -> None:
     config = cli.config_of(ClassificationConfig, CONFIG)
 
     from jxr.reporting.classification_figure import write_classification
-    from jxr.studies.classification_study import classification_study
+    from jxr.studies.classification.study import classification_study
     from jxr.studies.workdir import FILES
 
     workdir, cache = cli.folders()

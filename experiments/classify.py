@@ -26,9 +26,9 @@ flags.adopt_module_key_flags(cli)
 
 def main() -> None:
     """Classifies, writes the results and says how many there are of each class."""
-    from jxr.studies.batch_files import require_all
-    from jxr.studies.classify import classify
-    from jxr.studies.predictions import counts
+    from jxr.studies.radiographs.batch_files import require_all
+    from jxr.studies.radiographs.classify import classify
+    from jxr.studies.radiographs.predictions import counts
 
     workdir, cache = cli.folders()
     output = cli.path_of(OUTPUT)

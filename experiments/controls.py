@@ -15,7 +15,7 @@ def main() -> None:
     config = cli.config_of(ControlsConfig, CONFIG)
 
     from jxr.reporting.controls_figure import write_controls
-    from jxr.studies.controls_study import controls_study
+    from jxr.studies.classification.controls_study import controls_study
 
     workdir, cache = cli.folders()
     results = controls_study(config, workdir, cache)

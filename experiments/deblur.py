@@ -13,7 +13,7 @@ from absl import flags
 from experiments import cli
 
 if TYPE_CHECKING:
-    from jxr.studies.radiograph_blur import Exposure
+    from jxr.studies.radiographs.blur import Exposure
 
 INPUT = flags.DEFINE_string("input", None, "A radiograph, or a folder of them.", required=True)
 OUTPUT = flags.DEFINE_string("output", None, "The folder of the results.", required=True)
@@ -50,8 +50,8 @@ TILE = flags.DEFINE_integer(
 
 def main() -> None:
     """Deblurs what is asked for."""
-    from jxr.studies.deblur_files import deblur_files
-    from jxr.studies.radiograph_blur import Deblurring
+    from jxr.studies.radiographs.blur import Deblurring
+    from jxr.studies.radiographs.deblur_files import deblur_files
 
     method = cast(Any, METHOD.value)
     wanted = Deblurring(method, SIGMA.value, exposure(), NOISE.value, TILE.value)
@@ -69,7 +69,7 @@ def main() -> None:
 def exposure() -> "Exposure | None":
     """Returns the exposure in millimetres, or None if none of its flags is given."""
     from jxr.errors import UserError
-    from jxr.studies.radiograph_blur import Exposure
+    from jxr.studies.radiographs.blur import Exposure
 
     needed = (FOCAL_SPOT, SOURCE_DETECTOR, SOURCE_OBJECT)
     values: dict[str, Any] = {flag.name: flag.value for flag in needed}

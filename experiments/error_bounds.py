@@ -19,7 +19,7 @@ def main() -> None:
 
     config = cli.config_of(RestorerStudyConfig, CONFIG)
 
-    from jxr.studies.error_bounds import error_bounds_study
+    from jxr.studies.restoration.error_bounds import error_bounds_study
 
     output = cli.path_of(OUTPUT)
     results = error_bounds_study(config, cli.path_of(cli.CACHE), output)

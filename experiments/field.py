@@ -15,7 +15,7 @@ def main() -> None:
     config = cli.config_of(FieldConfig, CONFIG)
 
     from jxr.reporting.field_figure import write_field
-    from jxr.studies.field_study import field_study
+    from jxr.studies.field.study import field_study
 
     workdir, cache = cli.folders()
     results = field_study(config, workdir, cache)

@@ -28,7 +28,7 @@ def main() -> None:
     output = cli.measured_output(OUTPUT, SCALE)
 
     from jxr.reporting.growth_figure import growth_figure
-    from jxr.studies.growth import growth
+    from jxr.studies.bench.growth import growth
 
     results = growth(
         sizes, members, output / "growth.json", repeats=REPEATS.value, scale=SCALE.value

@@ -16,8 +16,8 @@ def main() -> None:
     config = cli.config_of(ReproduceConfig, CONFIG)
 
     from jxr.reporting import read_examples, write_report
-    from jxr.studies.reproduce import reproduce
-    from jxr.studies.restoration_stage import EXAMPLES
+    from jxr.studies.reproduction.reproduce import reproduce
+    from jxr.studies.reproduction.restoration_stage import EXAMPLES
 
     workdir, cache = cli.folders()
     results = reproduce(config, workdir, cache, LAUNCH())

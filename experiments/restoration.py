@@ -15,7 +15,7 @@ def main() -> None:
     config = cli.config_of(RestorationTableConfig, CONFIG)
 
     from jxr.reporting import write_restoration
-    from jxr.studies.restoration_table import restoration_table
+    from jxr.studies.restoration.table import restoration_table
 
     workdir, cache = cli.folders()
     results = restoration_table(config, workdir, cache)

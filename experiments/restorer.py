@@ -15,7 +15,7 @@ def main() -> None:
     config = cli.config_of(RestorerStudyConfig, CONFIG)
 
     from jxr.reporting.restorer_figure import write_restorer
-    from jxr.studies.restorer_study import restorer_study
+    from jxr.studies.restoration.study import restorer_study
 
     workdir, cache = cli.folders()
     results = restorer_study(config, workdir, cache)

@@ -20,7 +20,7 @@ def main() -> None:
     config = cli.config_of(RestorerSweepConfig, CONFIG)
 
     from jxr.reporting.sweep_restorers_figure import write_restorer_sweep
-    from jxr.studies.sweep_restorers import restorer_sweep_study
+    from jxr.studies.sweep.unets import restorer_sweep_study
     from jxr.studies.workdir import FILES
 
     workdir, cache = cli.folders()

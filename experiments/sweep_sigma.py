@@ -20,7 +20,7 @@ def main() -> None:
     config = cli.config_of(SigmaSweepConfig, CONFIG)
 
     from jxr.reporting.sweep_figure import write_sigma_sweep
-    from jxr.studies.sweep_study import sigma_sweep_study
+    from jxr.studies.sweep.study import sigma_sweep_study
     from jxr.studies.workdir import FILES
 
     workdir, cache = cli.folders()

@@ -10,9 +10,13 @@ import pytest
 from jxr.errors import UserError
 from jxr.reporting.bench_table import bench_table
 from jxr.reporting.tables import to_markdown
-from jxr.studies import bench, bench_networks, bench_optics, bench_restoration, timing
-from jxr.studies.bench import CASES, read_rows, run_bench
-from jxr.studies.bench_restoration import TV_WEIGHT, rof_objective
+from jxr.studies.bench import benchmark as bench
+from jxr.studies.bench import networks as bench_networks
+from jxr.studies.bench import optics as bench_optics
+from jxr.studies.bench import restoration as bench_restoration
+from jxr.studies.bench import timing
+from jxr.studies.bench.benchmark import CASES, read_rows, run_bench
+from jxr.studies.bench.restoration import TV_WEIGHT, rof_objective
 from tests.commands import call, the_error
 
 CONTRACT = "what, ours, peer, peer_name, ratio, unit, device, batch, dtype, versions"
@@ -98,7 +102,7 @@ def test_networks_in_bfloat16_agree_with_pytorch_s_autocast(what, quick, tmp_pat
 @pytest.mark.torch
 def test_the_check_of_the_gradients_sees_another_network(quick, one_pooling, tmp_path, monkeypatch):
     pytest.importorskip("torch")
-    from jxr.studies import torch_peers
+    from jxr.studies.bench import torch_peers
 
     def other(params, depth):
         params["up0"]["conv2"]["bias"] = params["up0"]["conv2"]["bias"] + 0.5

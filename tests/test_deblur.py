@@ -10,9 +10,9 @@ from PIL import Image
 from jxr.errors import UserError
 from jxr.models import load_restorer
 from jxr.optics import gaussian_profile
-from jxr.studies.deblur_files import deblur_files, result_name
-from jxr.studies.error_bounds import shipped_bounds
-from jxr.studies.radiograph_blur import Deblurring, Exposure
+from jxr.studies.radiographs.blur import Deblurring, Exposure
+from jxr.studies.radiographs.deblur_files import deblur_files, result_name
+from jxr.studies.restoration.error_bounds import shipped_bounds
 from tests.commands import call
 from tests.data import dicom_files
 

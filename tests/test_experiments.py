@@ -15,7 +15,7 @@ from ml_collections import config_flags
 from experiments import cli
 from jxr.config import AdaptationConfig, ReproduceConfig, RestorerRun
 from jxr.errors import UserError
-from jxr.studies.reproduce import reproduce as reproduce_in_process
+from jxr.studies.reproduction.reproduce import reproduce as reproduce_in_process
 from jxr.studies.runs import evaluate, train_classifier, train_restorer
 from jxr.studies.workdir import claim
 from ml_collections_configs import classifier, reproduce, restorer

@@ -83,7 +83,7 @@ class FieldConfig:
     seed: int = 0  # of the noise, and of which images are taken
     data: DataConfig = DataConfig(size=1024)  # large images; size: of the crops, none is resized
     small: DataConfig = DataConfig()  # images as a network sees them, for the real geometries
-    exposures: tuple[str, ...] = ("incubator", "incubator_large")  # see jxr.studies.field_exposures
+    exposures: tuple[str, ...] = ("incubator", "incubator_large")  # see jxr.studies.field.exposures
     images: int = 12  # scored
     tuning_images: int = 3  # on which strengths are chosen
     noises: tuple[float, ...] = (0.002, 0.01)  # of an image range of 1; then come 8 bits

@@ -15,7 +15,7 @@ def adaptation_figure(results: Mapping[str, Any]) -> Figure:
     """Accuracy by way of calibration, and by the number of images without labels.
 
     Args:
-        results: of `jxr.studies.adaptation`.
+        results: of `jxr.studies.classification.adaptation`.
 
     Returns:
         Two panels a task: 95 % intervals over patients, and means with the middle 90 % of draws.
@@ -144,7 +144,7 @@ def write_adaptation(results: Mapping[str, Any], folder: Path) -> None:
     """Writes `PART.md` and `figures/PART-accuracy.png`.
 
     Args:
-        results: of `jxr.studies.adaptation`.
+        results: of `jxr.studies.classification.adaptation`.
         folder: is made if need be.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)

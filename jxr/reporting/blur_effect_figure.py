@@ -17,7 +17,7 @@ def blur_effect_figure(results: Mapping[str, Any]) -> Figure:
     """Scores over sigma: trained at each sigma, and trained without blur.
 
     Args:
-        results: of `jxr.studies.blur_effect`.
+        results: of `jxr.studies.classification.blur_effect`.
 
     Returns:
         One row of panels a task, with 95 % intervals.
@@ -126,7 +126,7 @@ def write_blur_effect(results: Mapping[str, Any], folder: Path) -> None:
     """Writes `figures/blur_effect.png` and `tables.md`.
 
     Args:
-        results: of `jxr.studies.blur_effect`.
+        results: of `jxr.studies.classification.blur_effect`.
         folder: is made if need be.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)

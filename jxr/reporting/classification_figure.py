@@ -209,7 +209,7 @@ def write_classification(results: Mapping[str, Any], folder: Path) -> None:
     """Writes `PART.md` and `figures/PART-scores.png`, `figures/PART-reliability.png`.
 
     Args:
-        results: of `jxr.studies.classification_study`.
+        results: of `jxr.studies.classification.study`.
         folder: is made if need be.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)

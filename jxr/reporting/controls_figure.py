@@ -19,7 +19,7 @@ def controls_figure(results: Mapping[str, Any]) -> Figure:
     """AUC of each control with its 95 % interval, on all test images and on matched ones.
 
     Args:
-        results: of `jxr.studies.controls_study`.
+        results: of `jxr.studies.classification.controls_study`.
 
     Returns:
         One row of panels a task; the line at one half is a classifier that knows nothing.
@@ -93,7 +93,7 @@ def write_controls(results: Mapping[str, Any], folder: Path) -> None:
     """Writes `figures/controls.png` and `tables.md`.
 
     Args:
-        results: of `jxr.studies.controls_study`.
+        results: of `jxr.studies.classification.controls_study`.
         folder: is made if need be.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)

@@ -133,7 +133,7 @@ def write_field(results: Mapping[str, Any], folder: Path) -> None:
     """Writes `figures` (zones, growth, clinical) and `tables.md`.
 
     Args:
-        results: of `jxr.studies.field_study`.
+        results: of `jxr.studies.field.study`.
         folder: is made if need be.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)

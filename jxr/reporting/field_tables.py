@@ -18,7 +18,7 @@ def field_tables(results: Mapping[str, Any]) -> dict[str, Table]:
     """Returns all tables by their titles.
 
     Args:
-        results: of `jxr.studies.field_study`.
+        results: of `jxr.studies.field.study`.
     """
     growth, clinical = results["growth"], results["clinical"]
     kind = (

@@ -22,7 +22,7 @@ def growth_figure(results: Mapping[str, Any]) -> Figure:
     """Seconds and megabytes on logarithmic axes, with a line of what would be linear.
 
     Args:
-        results: of `jxr.studies.growth`.
+        results: of `jxr.studies.bench.growth`.
 
     Returns:
         Two panels by pixels along an axis, where linear in pixels is a slope of 2, and one by the

@@ -28,7 +28,7 @@ def methods_figure(rows: Sequence[Row]) -> Figure:
     kind of input, for what is easy without noise is not with it.
 
     Args:
-        rows: `restoration` of `jxr.studies.restoration_table`.
+        rows: `restoration` of `jxr.studies.restoration.table`.
 
     Returns:
         The panels; settings without a limit are left out.

@@ -209,7 +209,7 @@ def write_restorer(results: Mapping[str, Any], folder: Path) -> None:
     """Writes the charts as PNG and `tables.md`.
 
     Args:
-        results: of `jxr.studies.restorer_study`.
+        results: of `jxr.studies.restoration.study`.
         folder: is made if need be.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)

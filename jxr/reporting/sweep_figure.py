@@ -17,7 +17,7 @@ def sigma_sweep_figure(results: Mapping[str, Any]) -> Figure:
     """Scores over the sigma of the tested images, as they are and restored.
 
     Args:
-        results: of `jxr.studies.sweep_study`.
+        results: of `jxr.studies.sweep.study`.
 
     Returns:
         A row of panels for each task, training sigma and learning rate: accuracy and AUC at each
@@ -163,7 +163,7 @@ def write_sigma_sweep(results: Mapping[str, Any], folder: Path) -> None:
     """Writes `figures/sweep.png` and `tables.md`.
 
     Args:
-        results: of `jxr.studies.sweep_study`.
+        results: of `jxr.studies.sweep.study`.
         folder: is made if need be.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ def restorer_sweep_figure(results: Mapping[str, Any]) -> Figure:
     axis.
 
     Args:
-        results: of `jxr.studies.sweep_restorers`.
+        results: of `jxr.studies.sweep.unets`.
     """
     found = curves(results["restoration"])
     figure = new_figure(7.6, max(4.2, 0.2 * len(found) + 0.3))
@@ -79,7 +79,7 @@ def write_restorer_sweep(results: Mapping[str, Any], folder: Path) -> None:
     """Writes `figures/sweep.png` and `tables.md`.
 
     Args:
-        results: of `jxr.studies.sweep_restorers`.
+        results: of `jxr.studies.sweep.unets`.
         folder: is made if need be.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)

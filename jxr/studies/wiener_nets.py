@@ -21,7 +21,7 @@ from jxr.optics import kernel_radius
 from jxr.provenance import provenance
 from jxr.restoration.wiener_bank import radial_log_power, wiener_bank
 from jxr.studies.dataset import load_dataset
-from jxr.studies.measured_spectra import signal_spectrum
+from jxr.studies.restoration.measured_spectra import signal_spectrum
 from jxr.studies.restorers import Images, check_reflect, host_float64, in_batches, kernel_of
 from jxr.studies.workdir import claimed, read_run
 from jxr.training.checkpoints import latest_step, load_params

@@ -14,8 +14,8 @@ from jxr.reporting import write_figures, write_page, write_report
 from jxr.reporting.html import SCRIPTS
 from jxr.reporting.page import STRESS_TEST
 from jxr.reporting.report import report_kernels
-from jxr.studies.field_clinical import geometry_rows
-from jxr.studies.field_exposures import EXPOSURES
+from jxr.studies.field.clinical import geometry_rows
+from jxr.studies.field.exposures import EXPOSURES
 from tests.reporting.fake_results import (
     fake_band,
     fake_examples,

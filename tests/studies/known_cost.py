@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from jxr.studies.growth import cost
+from jxr.studies.bench.growth import cost
 
 
 def known_cost():

@@ -9,9 +9,14 @@ import pytest
 from jxr.config import AdaptationConfig, DataConfig
 from jxr.errors import UserError
 from jxr.reporting.adaptation_figure import write_adaptation
-from jxr.studies.adaptation import Domain, adaptation_study, check_classes, held_out_styles
-from jxr.studies.adaptation_scores import few_images, scored
 from jxr.studies.binary_tasks import Examples, binary_task
+from jxr.studies.classification.adaptation import (
+    Domain,
+    adaptation_study,
+    check_classes,
+    held_out_styles,
+)
+from jxr.studies.classification.adaptation_scores import few_images, scored
 from jxr.studies.dataset import load_dataset
 from ml_collections_configs.adaptation import RUNS
 from tests.commands import call, the_error
@@ -91,7 +96,7 @@ def test_a_finished_study_trains_nothing_again(finished, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("something was trained again")
 
-    monkeypatch.setattr("jxr.studies.adaptation.train_head", refuse)
+    monkeypatch.setattr("jxr.studies.classification.adaptation.train_head", refuse)
     again = adaptation_study(config, folder / "run", folder / "cache", "test")
     assert again["classification"] == results["test"]["classification"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from jxr.errors import UserError
 from jxr.files import written
-from jxr.studies.batch_files import Failure, for_each_file, require_all
+from jxr.studies.radiographs.batch_files import Failure, for_each_file, require_all
 
 FILES = [Path(name) for name in "abcd"]
 

@@ -11,14 +11,14 @@ from jxr.config import BlurEffectConfig
 from jxr.errors import UserError
 from jxr.reporting.blur_effect_figure import write_blur_effect
 from jxr.studies.binary_tasks import Examples
-from jxr.studies.blur_effect import (
+from jxr.studies.classification.blur_effect import (
     answers_of,
     blur_effect_study,
     blur_of,
     pooled_features,
     task_rows,
 )
-from jxr.studies.controls_study import Task, control_features, open_task
+from jxr.studies.classification.controls_study import Task, control_features, open_task
 from jxr.studies.dataset import load_dataset
 from jxr.studies.features import dataset_features, load_backbone
 from ml_collections_configs.blur_effect import RUNS
@@ -79,7 +79,7 @@ def test_a_finished_study_reads_no_features(finished, monkeypatch):
         raise AssertionError("features were read again")
 
     for name in ("pooled_features", "control_features"):
-        monkeypatch.setattr(f"jxr.studies.blur_effect.{name}", refuse)
+        monkeypatch.setattr(f"jxr.studies.classification.blur_effect.{name}", refuse)
     again = blur_effect_study(config, folder / "run", folder / "cache")
     for name in ("classification", "matched", "comparisons"):
         assert again[name] == results[name]

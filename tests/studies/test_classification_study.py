@@ -20,10 +20,10 @@ from jxr.errors import UserError
 from jxr.evaluation import reliability
 from jxr.reporting.classification_figure import write_classification
 from jxr.studies.binary_tasks import Examples
-from jxr.studies.classification_study import classification_study, scaling_of
-from jxr.studies.classification_tables import best_threshold_accuracy
+from jxr.studies.classification.fine_tuning import answers, frozen_maps
+from jxr.studies.classification.study import classification_study, scaling_of
+from jxr.studies.classification.tables import best_threshold_accuracy
 from jxr.studies.features import load_backbone
-from jxr.studies.fine_tuning import answers, frozen_maps
 from jxr.studies.workdir import FILES
 from ml_collections_configs.classification import RUNS
 from tests.commands import call, the_error
@@ -123,7 +123,7 @@ def test_tables_are_made_anew_of_kept_predictions_without_any_network(
         raise AssertionError("something was computed again")
 
     monkeypatch.setattr("jxr.studies.features.extract_to", refuse)
-    monkeypatch.setattr("jxr.studies.classification_study.predicted", refuse)
+    monkeypatch.setattr("jxr.studies.classification.study.predicted", refuse)
     anew = classification_study(config, tmp_path, folder / "cache", "test")
     assert not list(tmp_path.rglob("checkpoints"))
     for name in results["test"].keys() - {"provenance"}:

@@ -21,6 +21,7 @@ from jxr.evaluation import (
 from jxr.evaluation.matched import match_pairs, matched_scores
 from jxr.models import apply, split
 from jxr.studies.binary_tasks import Examples
+from jxr.studies.classification.controls_study import matched_row
 from jxr.studies.classifiers import (
     band_row,
     classification_row,
@@ -30,7 +31,6 @@ from jxr.studies.classifiers import (
     predict,
     roc_row,
 )
-from jxr.studies.controls_study import matched_row
 from jxr.studies.restorers import unet_recipe
 from jxr.training.tasks import build_head
 

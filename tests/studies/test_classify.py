@@ -21,8 +21,8 @@ from jxr.models import Head, apply, split
 from jxr.models.gradcam import grad_cam, last_maps
 from jxr.models.vgg16 import extract, graphdef
 from jxr.models.vgg16_weights import random_weights
-from jxr.studies.calibrated_runs import open_run
-from jxr.studies.classify import classify
+from jxr.studies.radiographs.calibrated_runs import open_run
+from jxr.studies.radiographs.classify import classify
 from jxr.studies.runs import train_classifier
 from jxr.studies.workdir import claim
 from jxr.training.checkpoints import load_params
@@ -194,7 +194,7 @@ def test_later_calls_need_neither_images_nor_cache_and_one_file_is_as_in_its_fol
 
 def test_neither_batches_nor_the_order_of_files_change_anything(place, first, monkeypatch):
     known = {one.path: one.log_odds for one in first.predictions}
-    monkeypatch.setattr("jxr.studies.classify.BATCH", 3)
+    monkeypatch.setattr("jxr.studies.radiographs.classify.BATCH", 3)
     backwards = sorted(known, reverse=True)
     (place / "renamed").mkdir()
     for number, name in enumerate(backwards):
@@ -320,7 +320,7 @@ def test_a_calibration_that_is_damaged_of_other_heads_or_impossible(place, monke
     with pytest.raises(UserError, match=r"calibration.json: damaged .*delete it"):
         called(place, "third")
     path.unlink()
-    monkeypatch.setattr("jxr.studies.run_calibration.predict", lambda *_: np.zeros(16))
+    monkeypatch.setattr("jxr.studies.radiographs.run_calibration.predict", lambda *_: np.zeros(16))
     with pytest.raises(UserError, match=f"{TASK} cannot be calibrated.*all the same"):
         called(place, "third")
     assert not path.exists()

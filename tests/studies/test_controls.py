@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from jxr.studies.controls import (
+from jxr.studies.classification.controls import (
     BANDS,
     CONTROLS,
     LUNGS,

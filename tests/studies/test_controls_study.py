@@ -13,10 +13,10 @@ from jxr.config_dict import from_config_dict, to_config_dict
 from jxr.errors import UserError
 from jxr.reporting import classification_table, table1_figure, to_markdown
 from jxr.reporting.controls_figure import controls_figure, write_controls
-from jxr.studies import controls_study as module
 from jxr.studies.binary_tasks import Examples
-from jxr.studies.controls import CONTROLS, one_sharpness
-from jxr.studies.controls_study import STRENGTHS, controls_study, fitted
+from jxr.studies.classification import controls_study as module
+from jxr.studies.classification.controls import CONTROLS, one_sharpness
+from jxr.studies.classification.controls_study import STRENGTHS, controls_study, fitted
 from jxr.studies.dataset import load_dataset
 from ml_collections_configs.controls import RUNS
 from tests.commands import call, the_error

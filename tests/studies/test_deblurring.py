@@ -12,14 +12,14 @@ from jxr.data.radiograph import Radiograph
 from jxr.errors import UserError
 from jxr.models import load_restorer
 from jxr.restoration import wiener
-from jxr.studies.deblurring import deblur
-from jxr.studies.radiograph_blur import (
+from jxr.studies.radiographs.blur import (
     METHODS,
     Deblurring,
     Exposure,
     cut_middle,
     what_is_known,
 )
+from jxr.studies.radiographs.deblurring import deblur
 
 SIZE, SIGMA, NOISE = 96, 1.4, 0.004
 POINT = Exposure(0.01, 1000.0, 900.0, pixel_pitch_mm=0.2)  # a spot far below a pixel

@@ -11,7 +11,7 @@ from jxr.errors import UserError
 from jxr.models import load_restorer
 from jxr.optics import gaussian_profile
 from jxr.restoration.wiener_bank import wiener_bank
-from jxr.studies.error_bounds import (
+from jxr.studies.restoration.error_bounds import (
     SHIPPED,
     error_bounds_study,
     every_other_patient,

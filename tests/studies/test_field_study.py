@@ -17,13 +17,15 @@ from scipy.ndimage import convolve, gaussian_filter
 from jxr.config import DataConfig, FieldConfig, PhantomConfig
 from jxr.errors import UserError
 from jxr.optics import dense_blur, gaussian_psf, sigma_px
-from jxr.studies import field_exposures, field_restoration, field_study
-from jxr.studies.field_blur import field_of, recorded, true_blur
-from jxr.studies.field_clinical import clinical_rows, geometry_rows, report_rows
-from jxr.studies.field_exposures import EXPOSURES, exposure
-from jxr.studies.field_growth import growth_row, make, measure, with_extrapolation
-from jxr.studies.field_images import field_images
-from jxr.studies.field_restoration import Method, chosen, tikhonov_stationary
+from jxr.studies.field import exposures as field_exposures
+from jxr.studies.field import restoration as field_restoration
+from jxr.studies.field import study as field_study
+from jxr.studies.field.blur import field_of, recorded, true_blur
+from jxr.studies.field.clinical import clinical_rows, geometry_rows, report_rows
+from jxr.studies.field.exposures import EXPOSURES, exposure
+from jxr.studies.field.growth import growth_row, make, measure, with_extrapolation
+from jxr.studies.field.images import field_images
+from jxr.studies.field.restoration import Method, chosen, tikhonov_stationary
 from ml_collections_configs import field as configs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -182,7 +184,7 @@ def test_the_peak_is_that_of_the_own_process():
     # The parent here holds far more than what the child takes.
     script = (
         "import numpy\n"
-        "from jxr.studies.fresh_process import peak_bytes\n"
+        "from jxr.studies.bench.fresh_process import peak_bytes\n"
         "first = peak_bytes()\n"
         "block = numpy.ones(200_000_000, numpy.uint8); del block\n"
         "print(peak_bytes() - first)\n"

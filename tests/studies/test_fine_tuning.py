@@ -11,9 +11,9 @@ import pytest
 from jxr.config import AugmentationConfig, FineTuningConfig, ScheduleConfig
 from jxr.models.vgg16 import graphdef
 from jxr.models.vgg16_weights import random_weights
-from jxr.studies import fine_tuning as module
+from jxr.studies.classification import fine_tuning as module
+from jxr.studies.classification.fine_tuning import Answers, frozen_maps, predict_tuned, train_tuned
 from jxr.studies.features import Backbone
-from jxr.studies.fine_tuning import Answers, frozen_maps, predict_tuned, train_tuned
 
 CONFIG = FineTuningConfig(size=64, schedule=ScheduleConfig(epochs=3, batch_size=5))
 

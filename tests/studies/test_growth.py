@@ -7,8 +7,8 @@ import pytest
 
 from jxr.errors import UserError
 from jxr.reporting.growth_figure import NAMES, growth_figure
-from jxr.studies.fresh_process import in_fresh_process
-from jxr.studies.growth import IMAGE_WORK, SWEEP_WORK, exponents, growth, image_row, sweep_row
+from jxr.studies.bench.fresh_process import in_fresh_process
+from jxr.studies.bench.growth import IMAGE_WORK, SWEEP_WORK, exponents, growth, image_row, sweep_row
 from tests.commands import ROOT, call, python, the_error
 from tests.studies.known_cost import known_cost
 
@@ -50,7 +50,7 @@ def test_every_sweep_is_measured(work):
 # Each row takes a process of its own: the command with a work of each kind.
 COMMAND = """
 import runpy
-from jxr.studies import growth
+from jxr.studies.bench import growth
 growth.IMAGE_WORK, growth.SWEEP_WORK = ("blur",), ("unets",)
 runpy.run_module("experiments.growth", run_name="__main__")
 """

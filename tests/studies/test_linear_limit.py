@@ -14,19 +14,19 @@ from jxr.data import Record, file_set, folder_set, load_images
 from jxr.errors import UserError
 from jxr.restoration import choose_noise_to_signal
 from jxr.studies.dataset import Dataset
-from jxr.studies.linear_limit import (
+from jxr.studies.restoration.linear_limit import (
     COARSE_RATIOS,
     linear_limit_rows,
     ratio_of,
 )
-from jxr.studies.measured_spectra import (
+from jxr.studies.restoration.measured_spectra import (
     best_flat,
     filter_error,
     moments,
     observed_images,
     signal_spectrum,
 )
-from jxr.studies.restoration_table import roundings, settings
+from jxr.studies.restoration.table import roundings, settings
 from jxr.studies.restorers import (
     RATIOS,
     Rounding,

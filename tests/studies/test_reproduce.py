@@ -15,15 +15,15 @@ from jxr.config import BlurConfig
 from jxr.errors import UserError
 from jxr.models.vgg16 import extract
 from jxr.optics import gaussian_blur
-from jxr.studies import classification_stage, restoration_stage
-from jxr.studies import reproduce as module
 from jxr.studies.binary_tasks import examples
 from jxr.studies.classifiers import load_head, predict
 from jxr.studies.dataset import load_dataset
 from jxr.studies.features import load_backbone
-from jxr.studies.reproduce import reproduce
-from jxr.studies.restoration_stage import RESTORERS
-from jxr.studies.sweep_stage import leaves_alone
+from jxr.studies.reproduction import classification_stage, restoration_stage
+from jxr.studies.reproduction import reproduce as module
+from jxr.studies.reproduction.reproduce import reproduce
+from jxr.studies.reproduction.restoration_stage import RESTORERS
+from jxr.studies.reproduction.sweep_stage import leaves_alone
 from jxr.studies.workdir import Stages
 from ml_collections_configs.reproduce import RUNS
 from tests.tiny import tiny, write_csv

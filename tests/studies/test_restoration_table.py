@@ -8,9 +8,9 @@ from scipy import ndimage
 
 from jxr.config import BlurConfig, RestorationTableConfig
 from jxr.errors import UserError
-from jxr.studies import restoration_table as module
-from jxr.studies.classical import METHODS, STRENGTHS, Prepared, gradient_penalty
-from jxr.studies.restoration_table import restoration_table
+from jxr.studies.restoration import table as module
+from jxr.studies.restoration.classical import METHODS, STRENGTHS, Prepared, gradient_penalty
+from jxr.studies.restoration.table import restoration_table
 from jxr.studies.restorers import kernel_of
 from ml_collections_configs.restoration import RUNS
 from tests.tiny import tiny

@@ -15,13 +15,13 @@ from jxr.config import BlurConfig, DataConfig, DegradationRange, RestorerConfig,
 from jxr.errors import UserError
 from jxr.models import abstract, load_restorer
 from jxr.reporting.restorer_figure import write_restorer
-from jxr.studies import restorer_study as module
 from jxr.studies.dataset import load_dataset
-from jxr.studies.measured_spectra import limit_error
-from jxr.studies.restorer_large import large_images
-from jxr.studies.restorer_regions import ratio_interval
-from jxr.studies.restorer_spectrum import RINGS, ring_means
-from jxr.studies.restorer_study import GRID_INPUTS, TOLD, restorer_study
+from jxr.studies.restoration import study as module
+from jxr.studies.restoration.large_images import large_images
+from jxr.studies.restoration.measured_spectra import limit_error
+from jxr.studies.restoration.regions import ratio_interval
+from jxr.studies.restoration.spectrum import RINGS, ring_means
+from jxr.studies.restoration.study import GRID_INPUTS, TOLD, restorer_study
 from jxr.studies.restorers import degraded_images, degraded_pairs
 from jxr.studies.runs import evaluate
 from jxr.studies.wiener_nets import (

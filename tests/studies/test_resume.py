@@ -8,9 +8,9 @@ import signal
 
 import pytest
 
+from jxr.studies.classification.recipes import Inputs, train_fine_tuned, train_heads
 from jxr.studies.dataset import load_dataset
 from jxr.studies.features import load_backbone
-from jxr.studies.recipes import Inputs, train_fine_tuned, train_heads
 from jxr.studies.runs import train_classifier, train_restorer
 from jxr.studies.wiener_nets import train_wiener_net
 from jxr.training.launch import PLAIN

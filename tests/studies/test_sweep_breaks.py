@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jxr.studies.binary_tasks import Examples
-from jxr.studies.sweep_breaks import LOSSES, break_points, break_rows
+from jxr.studies.sweep.breaks import LOSSES, break_points, break_rows
 
 SIGMAS = (0.0, 1.0, 2.0, 4.0)
 

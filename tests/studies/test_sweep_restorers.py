@@ -14,8 +14,8 @@ from jxr.reporting.sweep_restorers_figure import curves, restorer_sweep_figure, 
 from jxr.studies.dataset import load_dataset
 from jxr.studies.restorers import degraded_images, in_batches, unet_restorer
 from jxr.studies.runs import train_restorer
-from jxr.studies.sweep_members import members_of, train_unet_stack
-from jxr.studies.sweep_restorers import error_rows, restorer_sweep_study, unet_errors
+from jxr.studies.sweep.members import members_of, train_unet_stack
+from jxr.studies.sweep.unets import error_rows, restorer_sweep_study, unet_errors
 from jxr.training.checkpoints import load_params
 from jxr.training.launch import PLAIN
 from ml_collections_configs.sweep_restorers import RUNS, sweep

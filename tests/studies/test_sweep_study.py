@@ -17,9 +17,9 @@ from jxr.studies.dataset import load_dataset
 from jxr.studies.features import cached_features, load_backbone
 from jxr.studies.restorers import degraded_images
 from jxr.studies.runs import train_classifier
-from jxr.studies.sweep_grid import KINDS, Classifiers, Grid, predict_grid
-from jxr.studies.sweep_members import members_of, train_head_stack
-from jxr.studies.sweep_study import (
+from jxr.studies.sweep.grid import KINDS, Classifiers, Grid, predict_grid
+from jxr.studies.sweep.members import members_of, train_head_stack
+from jxr.studies.sweep.study import (
     questions,
     sigma_sweep_study,
     task_rows,
@@ -182,7 +182,7 @@ def test_a_finished_grid_is_not_computed_again(finished, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("the grid was computed again")
 
-    monkeypatch.setattr("jxr.studies.sweep_grid._log_odds", refuse)
+    monkeypatch.setattr("jxr.studies.sweep.grid._log_odds", refuse)
     again = sigma_sweep_study(config, folder / "run", folder / "cache", "test")
     for table in ("classification", "differences", "breaks"):
         assert again[table] == results[table]

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jxr.studies import timing
-from jxr.studies.timing import Case, alternate, largest_difference, measure, merged
+from jxr.studies.bench import timing
+from jxr.studies.bench.timing import Case, alternate, largest_difference, measure, merged
 
 
 @pytest.fixture

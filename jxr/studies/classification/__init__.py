@@ -1,0 +1,1 @@
+"""Better classifiers, other styles, shortcuts, and what blur does to all of them."""

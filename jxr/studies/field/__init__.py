@@ -1,0 +1,1 @@
+"""Blur that varies over the field of a detector, of exposures in millimetres."""

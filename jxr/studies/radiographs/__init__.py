@@ -1,0 +1,1 @@
+"""A user's own radiographs: deblurred, or classified by a run."""

@@ -1,0 +1,1 @@
+"""The report, stage by stage: restorers, heads, scores over sigma."""

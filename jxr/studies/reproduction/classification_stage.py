@@ -1,0 +1,207 @@
+"""The classification part of the report: features, heads, and the matrix of their scores."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jxr.config import ReproduceConfig
+from jxr.studies.binary_tasks import BinaryTask, Examples, examples
+from jxr.studies.classifiers import (
+    band_row,
+    classification_row,
+    head_recipe,
+    keep_predictions,
+    load_head,
+    paired_row,
+    predict,
+    roc_row,
+    train_head,
+)
+from jxr.studies.dataset import Dataset
+from jxr.studies.features import Backbone, cached_features, dataset_features
+from jxr.studies.reproduction.restoration_stage import RESTORERS, restore
+from jxr.studies.restorers import degraded_images
+from jxr.studies.workdir import Stages
+from jxr.training.launch import Launch
+
+TRAIN_ON = ("original", "blurred")
+
+# What the report's text compares; McNemar's test says whether the difference is more than chance.
+COMPARED = (
+    (("original", "original", None), ("blurred", "blurred", None)),
+    (("original", "original", None), ("original", "blurred", None)),
+    (("original", "original", None), ("original", "recovered", "unet")),
+    (("original", "blurred", None), ("original", "recovered", "unet")),
+    (("original", "original", None), ("original", "recovered", "wiener")),
+    (("original", "original", None), ("original", "recovered", "wiener_net")),
+)
+
+
+def classification_stage(
+    config: ReproduceConfig,
+    tasks: tuple[BinaryTask, ...],
+    dataset: Dataset,
+    backbone: Backbone,
+    *,
+    workdir: Path,
+    cache: Path,
+    stages: Stages,
+    launch: Launch,
+) -> dict[str, Any]:
+    """Features, heads, and the scores of every head on every kind of test images."""
+    features = {}
+    for name, blur in (("original", None), ("blurred", config.blur)):
+        with stages.timed(f"features-{name}"):
+            features[name] = dataset_features(
+                backbone,
+                dataset,
+                cache,
+                resize=config.data.resize,
+                blur=blur,
+                seed=config.restorer_seed,
+            )
+    for name in RESTORERS:
+        with stages.timed(f"features-{name}"):
+            features[name] = recovered_features(name, config, dataset, backbone, workdir, cache)
+    for task in tasks:
+        for train_on in TRAIN_ON:
+            for seed in config.seeds:
+                name = head_name(task.name, train_on, seed)
+                with stages.timed("heads"):
+                    train_head(
+                        config.head,
+                        features[train_on],
+                        examples(task, dataset.records, dataset.train),
+                        seed=seed,
+                        directory=workdir / name,
+                        title=name,
+                        launch=launch,
+                    )
+    return score_tables(config, tasks, dataset, features, workdir)
+
+
+def recovered_features(
+    name: str,
+    config: ReproduceConfig,
+    dataset: Dataset,
+    backbone: Backbone,
+    workdir: Path,
+    cache: Path,
+) -> np.ndarray:
+    """Returns the features of the test images, blurred and then restored by the restorer `name`."""
+    originals = np.asarray(dataset.images[dataset.test])
+    blurred = degraded_images(originals, dataset.test, config.blur, config.restorer_seed)
+    restored = restore(name, config, config.blur, dataset, workdir, blurred)
+    return image_features(backbone, restored, cache, f"{name} features")
+
+
+def image_features(backbone: Backbone, images: np.ndarray, cache: Path, title: str) -> np.ndarray:
+    """Returns the features of images that are known by nothing but their pixels."""
+    source = {"images": hashlib.sha256(images.tobytes()).hexdigest()}
+    return cached_features(backbone, images, cache, title=title, source=source)
+
+
+def head_name(task: str, train_on: str, seed: int) -> str:
+    """Returns the folder of a head, below the run directory."""
+    return f"heads/{task}-{train_on}-seed{seed}"
+
+
+def matrix() -> Iterator[tuple[str, str, str | None]]:
+    """Yields (train_on, test_on, restorer): what the report compares and the rest of the grid."""
+    for train_on in TRAIN_ON:
+        for test_on in ("original", "blurred"):
+            yield train_on, test_on, None
+        for restorer in RESTORERS:
+            yield train_on, "recovered", restorer
+
+
+def score_tables(
+    config: ReproduceConfig,
+    tasks: tuple[BinaryTask, ...],
+    dataset: Dataset,
+    features: dict[str, np.ndarray],
+    workdir: Path,
+) -> dict[str, Any]:
+    """Predicts all test images with every head, saves the log-odds, and returns the tables."""
+    tables: dict[str, list] = {"classification": [], "paired": [], "roc": [], "roc_band": []}
+    for task in tasks:
+        chosen = examples(task, dataset.records, dataset.test)
+        log_odds = task_log_odds(task, chosen, config, dataset, features, workdir)
+        for (train_on, test_on, restorer), values in log_odds.items():
+            identity: dict[str, Any] = {
+                "task": task.name,
+                "recipe": head_recipe(config.head, config.weights),
+                "train_on": train_on,
+                "test_on": test_on,
+                "restorer": restorer,
+            }
+            tables["classification"].append(
+                classification_row(
+                    chosen,
+                    values,
+                    samples=config.bootstrap_samples,
+                    blur=config.blur,
+                    seeds=list(config.seeds),
+                    **identity,
+                )
+            )
+            tables["roc_band"].append(
+                band_row(chosen, values, samples=config.bootstrap_samples, **identity)
+            )
+            for seed, row in zip(config.seeds, values, strict=True):
+                tables["roc"].append(roc_row(chosen.labels, row, seed=seed, **identity))
+        for first, second in COMPARED:
+            for index, seed in enumerate(config.seeds):
+                tables["paired"].append(
+                    paired_row(
+                        chosen,
+                        log_odds[first][index],
+                        log_odds[second][index],
+                        task=task.name,
+                        classifier_a=describe(*first),
+                        classifier_b=describe(*second),
+                        seed=seed,
+                    )
+                )
+    return tables
+
+
+def describe(train_on: str, test_on: str, restorer: str | None) -> str:
+    """Returns a readable name of a classifier and the images it sees."""
+    return f"{train_on} -> {test_on}" + (f" ({restorer})" if restorer else "")
+
+
+def task_log_odds(
+    task: BinaryTask,
+    chosen: Examples,
+    config: ReproduceConfig,
+    dataset: Dataset,
+    features: dict[str, np.ndarray],
+    workdir: Path,
+) -> dict[tuple[str, str, str | None], np.ndarray]:
+    """Returns (seeds, n) log-odds of every cell of the matrix, and saves them as .npz."""
+    among_test = np.searchsorted(dataset.test, chosen.rows)  # restored images are test images only
+    in_features = features["original"].shape[1]
+    heads = {
+        (train_on, seed): load_head(
+            config.head, in_features, workdir / head_name(task.name, train_on, seed)
+        )
+        for train_on in TRAIN_ON
+        for seed in config.seeds
+    }
+    result = {}
+    for train_on, test_on, restorer in matrix():
+        seen = features[restorer][among_test] if restorer else features[test_on][chosen.rows]
+        result[train_on, test_on, restorer] = np.stack(
+            [predict(config.head, heads[train_on, seed], seen) for seed in config.seeds]
+        )
+    keep_predictions(
+        workdir / "predictions" / f"{task.name}.npz",
+        dataset,
+        chosen,
+        {describe(*cell): values for cell, values in result.items()},
+    )
+    return result
