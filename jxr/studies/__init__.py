@@ -1,1 +1,1 @@
-"""What the experiments are made of: cached features, restorers, heads, the whole report."""
+"""What the experiments are made of: what all share here, each kind of study in a folder."""
