@@ -41,7 +41,7 @@ class Dataset:
         train, validation, test: Rows; no patient of train is in validation, unless the source
             splits so (`notes` says it then).
         fingerprint: SHA-256 of what the images are.
-        notes: What whoever reads results of these images should know.
+        notes: What whoever reads results of these images should know, those of test above all.
     """
 
     records: tuple[Record, ...]
@@ -59,6 +59,11 @@ class Dataset:
     def patients(self, rows: Int[np.ndarray, " rows"]) -> np.ndarray:
         """Returns whose each of these images is."""
         return np.array([self.records[row].patient for row in rows])
+
+    def notes_on(self, part: str) -> list[str]:
+        """Returns the notes, with one on few patients in this part, whose scores are read."""
+        few = few_patients([self.records[row] for row in self.part(part)], part)
+        return list(dict.fromkeys([*self.notes, *few]))
 
     def counts(self) -> dict[str, dict[str, Any]]:
         """Returns how many images, patients and images of each class a part has, for results."""
@@ -116,7 +121,8 @@ def load_dataset(config: DataConfig, cache: Path) -> Dataset:
     """
     images = open_images(config)
     records = images.records
-    notes = (*images.notes, *shared_patients(records), *few_patients(records))
+    tested = [record for record in records if record.split == "test"]
+    notes = (*images.notes, *shared_patients(records), *few_patients(tested, "test"))
     for note in notes:
         logging.warning("%s", note)
     train, validation, test = split_parts(records, config)
@@ -166,12 +172,11 @@ def shared_patients(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def few_patients(records: Sequence[Record]) -> list[str]:
-    """Returns a note if a class has few test patients: a bootstrap knows of no others."""
+def few_patients(records: Sequence[Record], part: str) -> list[str]:
+    """Returns a note if a class has few patients in a part: a bootstrap knows of no others."""
     patients: dict[str, set[str]] = {}
     for record in records:
-        if record.split == "test":
-            patients.setdefault(record.label, set()).add(record.patient)
+        patients.setdefault(record.label, set()).add(record.patient)
     few = [
         f"{len(names)} with '{label}'"
         for label, names in sorted(patients.items())
@@ -179,4 +184,4 @@ def few_patients(records: Sequence[Record]) -> list[str]:
     ]
     if not few:
         return []
-    return [f"patients with test images: {', '.join(few)}: intervals over so few are too narrow."]
+    return [f"patients with {part} images: {', '.join(few)}: intervals over so few are too narrow."]

@@ -166,7 +166,7 @@ def evaluate_classifier(
         curves.append(roc_row(chosen.labels, log_odds, seed=run.seed, **identity))
     origin = provenance(run, data=dataset.fingerprint, weights=backbone.fingerprint)
     return {
-        "provenance": origin | {"notes": list(dataset.notes)},
+        "provenance": origin | {"notes": dataset.notes_on(part)},
         "images": dataset.counts(),
         "part": part,
         "classification": classification,

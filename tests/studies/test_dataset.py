@@ -101,17 +101,16 @@ def test_what_cannot_be_opened_is_refused(tmp_path, tiny_images):
         load(table, tmp_path)
 
 
-def test_few_test_patients_are_told(tmp_path):
+def test_few_patients_of_the_part_that_is_scored_are_told(tmp_path):
     """Of one patient, all resamples are alike and an interval has no width."""
     records = [
         Record(f"{label}{n}", label, f"{label}{n // images}", "test")
         for label, images in (("normal", 1), ("sick", 3))
         for n in range(24)
     ]
-    others = [Record(f"train{n}", "rare", f"train{n}", "train") for n in range(3)]
-    (note,) = few_patients([*records, *others])
+    (note,) = few_patients(records, "test")
     assert note.startswith("patients with test images: 8 with 'sick':")
-    assert not few_patients([record for record in records if record.label == "normal"])
+    assert not few_patients([record for record in records if record.label == "normal"], "test")
     table = write_csv(tmp_path / "own")
     lines = table.read_text().splitlines()
     alone = [
@@ -119,4 +118,8 @@ def test_few_test_patients_are_told(tmp_path):
         for line in lines
     ]
     table.write_text("\n".join(alone))
-    assert any("1 with 'tb'" in note for note in load(table, tmp_path).notes)
+    dataset = load(table, tmp_path)
+    assert any("1 with 'tb'" in note for note in dataset.notes)
+    assert dataset.notes_on("test") == list(dataset.notes)
+    few = "patients with validation images: 2 with 'covid', 2 with 'normal', 2 with 'tb':"
+    assert dataset.notes_on("validation")[-1].startswith(few)

@@ -89,7 +89,7 @@ def classification_study(
             said[one] = log_odds(inputs, one)
     tables: dict[str, list] = {name: [] for name in TABLES}
     operating: list[dict[str, Any]] = []
-    notes = [*dataset.notes, f"scored on {part} images"]
+    notes = [*dataset.notes_on(part), f"scored on {part} images"]
     for number in range(len(inputs.tasks)):
         scalings, remarks = scalings_of(inputs, number, said["validation"])
         answered = {one: answers_to(inputs, number, scalings, said[one], one) for one in parts}

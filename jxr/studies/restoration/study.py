@@ -110,7 +110,7 @@ def restorer_study(config: RestorerStudyConfig, workdir: Path, cache: Path) -> d
         for blur in blurs
         if blur.noise or blur.input_precision == "8bit"
     ]
-    notes = [*dataset.notes, f"scored on {config.part} images"]
+    notes = [*dataset.notes_on(config.part), f"scored on {config.part} images"]
     enlarged = (
         stages.run("large", partial(large_rows, restorer, large, config.seed)) if large else []
     )

@@ -103,7 +103,7 @@ def sigma_sweep_study(
             title=f"grid of {part} images",
         )
     tables: dict[str, list] = {key: [] for key in TABLES}
-    notes = [*dataset.notes, f"scored on {len(tested)} {part} images"]
+    notes = [*dataset.notes_on(part), f"scored on {len(tested)} {part} images"]
     for name in names:
         chosen = asked[name]
         among = np.searchsorted(tested, chosen.rows)
