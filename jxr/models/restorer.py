@@ -20,7 +20,7 @@ from jxr.files import write_whole
 from jxr.models.functional import Params, abstract, apply, named_leaves, params_fingerprint
 from jxr.models.state_dicts import read_safetensors
 from jxr.models.wiener_net import WienerNet
-from jxr.optics import checks
+from jxr.optics.checks import check_number
 from jxr.optics.psf import Scalar
 from jxr.restoration.spectra import Kernel, check_odd, check_symmetric
 from jxr.restoration.wiener_bank import wiener_bank
@@ -96,7 +96,8 @@ def check_images(blurred: Float[Array | np.ndarray, "*batch height width 1"]) ->
     """Raises ValueError for images that no restorer can take."""
     if blurred.dtype not in (jnp.float32, jnp.float64):
         raise ValueError(f"blurred must be float32 or float64 in [0, 1], not {blurred.dtype}")
-    checks.check_images("blurred", blurred)
+    if blurred.ndim < 3:
+        raise ValueError(f"blurred must have the axes (..., height, width, 1), not {blurred.shape}")
     if blurred.shape[-1] != 1:
         raise ValueError(
             f"blurred has {blurred.shape[-1]} channels, the network takes one: restore each alone"
@@ -112,7 +113,7 @@ def check_told(kernel: Kernel, noise: Scalar, quantisation: Scalar, width_error:
         ("quantisation", quantisation),
         ("width_error", width_error),
     ):
-        checks.check_number(name, value, 0, closed=True)
+        check_number(name, value, 0, closed=True)
 
 
 @partial(jax.jit, static_argnums=0)

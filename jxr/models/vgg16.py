@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from jxr.models.functional import Params, apply, split
 from jxr.models.heads import Head
 from jxr.models.layers import Conv
-from jxr.optics.checks import check_choice, check_float
+from jxr.optics.checks import as_float, check_choice
 
 # Name, input and output channels of each 3x3 convolution, in the names of Keras' weight files.
 LAYERS = (
@@ -142,7 +142,7 @@ def preprocess(
         ValueError: the images have neither one nor three channels or are of no float numbers, or
             the convention is unknown.
     """
-    check_float("images", images)
+    images = as_float("images", images)
     check_choice("convention", convention, get_args(Convention))
     if images.shape[-1] not in (1, 3):
         raise ValueError(f"VGG-16 needs images of 1 or 3 channels, got {images.shape[-1]}")

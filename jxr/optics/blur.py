@@ -8,7 +8,7 @@ from jax import lax
 from jax.scipy.signal import convolve
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_choice, check_images
+from jxr.optics.checks import as_images, check_choice
 from jxr.optics.psf import Convention, Sampling, Scalar, gaussian_profile
 
 Boundary = Literal["reflect", "zero", "circular", "edge"]
@@ -51,7 +51,7 @@ def blur(
     if psf.ndim != 2:
         raise ValueError(f"psf must have two axes, not the shape {psf.shape}")
     padded = pad(images, psf.shape[0], psf.shape[1], boundary)
-    kernel = psf.astype(images.dtype)
+    kernel = jnp.asarray(psf, padded.dtype)
 
     def convolve_plane(plane):
         precision = lax.Precision.HIGHEST
@@ -90,7 +90,7 @@ def blur_separable(
     """
     padded = pad(images, profile.size, profile.size, boundary)
     height, width, _ = images.shape[-3:]
-    taps = profile.astype(images.dtype)[::-1]
+    taps = jnp.asarray(profile, padded.dtype)[::-1]
 
     # From the outermost tap inwards: small terms first keeps float32 rounding a third lower.
     order = sorted(range(taps.size), key=lambda i: -abs(i - taps.size // 2))
@@ -144,7 +144,7 @@ def pad(
     boundary: Boundary,
 ) -> Float[Array, "*batch padded_height padded_width channels"]:
     """Pads rows and columns so that a 'valid' convolution gives back the size of the image."""
-    check_images("images", images)
+    images = as_images("images", images)
     check_choice("boundary", boundary, PAD_MODES)
     height, width, _ = images.shape[-3:]
     if psf_height % 2 == 0 or psf_width % 2 == 0:

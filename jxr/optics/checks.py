@@ -57,10 +57,12 @@ def check_number(
     check_range(name, value, low, high, closed=closed)
 
 
-def check_float(name: str, images: jax.typing.ArrayLike) -> None:
-    """Raises a ValueError unless the images are of float numbers, real ones.
+def as_float(name: str, images: jax.typing.ArrayLike) -> jax.Array:
+    """Returns the images as a JAX array, so float64 of NumPy's as float32 unless x64 is enabled.
 
-    Kernels and strengths are converted to the images' dtype; in integers most of them would be 0.
+    Raises:
+        ValueError: they are not of float numbers, real ones. Kernels and strengths are converted to
+            the images' dtype; in integers most of them would be 0.
     """
     dtype = jnp.result_type(images)
     if not jnp.issubdtype(dtype, jnp.floating):
@@ -68,16 +70,18 @@ def check_float(name: str, images: jax.typing.ArrayLike) -> None:
             f"{name} must be of float numbers, not {dtype}: divide 8-bit ones by 255, 16-bit ones"
             " by 65535"
         )
+    return jnp.asarray(images)
 
 
-def check_images(name: str, images: jax.typing.ArrayLike) -> None:
-    """Raises a ValueError unless the images are of float numbers and have their three axes."""
-    check_float(name, images)
-    if jnp.ndim(images) < 3:
+def as_images(name: str, images: jax.typing.ArrayLike) -> jax.Array:
+    """Returns what `as_float` does of images that have their three axes; ValueError for others."""
+    images = as_float(name, images)
+    if images.ndim < 3:
         raise ValueError(
             f"{name} must have the axes (..., height, width, channels), not the shape"
-            f" {jnp.shape(images)}: of a single grey image give image[..., None]"
+            f" {images.shape}: of a single grey image give image[..., None]"
         )
+    return images
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from jxr.optics.checks import check_float, check_range
+from jxr.optics.checks import as_float, check_range
 from jxr.optics.psf import Scalar
 from jxr.optics.transfer import Transfer, axis_pitches, transfer_blur
 
@@ -73,7 +73,7 @@ def transmitted_intensity(
         ValueError: if the attenuation is negative or not finite, or the images are no float
             numbers.
     """
-    check_float("images", images)
+    images = as_float("images", images)
     check_range("attenuation", attenuation, 0, closed=True)
     return jnp.exp(-images * jnp.asarray(attenuation, images.dtype))
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from jxr.optics.checks import check_float, check_number
+from jxr.optics.checks import as_float, check_number
 from jxr.optics.psf import Scalar
 
 
@@ -34,7 +34,7 @@ def add_gaussian_noise(
     >>> round(float(noisy.std()), 3)
     0.02
     """
-    check_float("images", images)
+    images = as_float("images", images)
     check_number("std", std, 0, closed=True)
     noise = jax.random.normal(key, images.shape, images.dtype)
     return images + jnp.asarray(std, images.dtype) * noise
@@ -62,7 +62,7 @@ def quantise(images: Float[Array, "*shape"], *, bits: int = 8) -> Float[Array, "
     """
     if not 1 <= bits <= 16:
         raise ValueError(f"bits must be between 1 and 16, not {bits}")
-    check_float("images", images)
+    images = as_float("images", images)
     # float16 has no 65,535.
     wide = images.astype(jnp.promote_types(images.dtype, jnp.float32))
     # Hidden from XLA, which would multiply by the rounded 1 / top and miss k / top by a bit:

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from scipy.fft import next_fast_len
 
 from jxr.optics.blur import PAD_MODES, Boundary, blur, blur_separable, pad
-from jxr.optics.checks import check_choice, check_images
+from jxr.optics.checks import as_images, check_choice
 
 Method = Literal["direct", "fft"]
 
@@ -114,12 +114,12 @@ def psf_operator(
         padded = pad(images, psf.shape[0], psf.shape[1], boundary)
         height, width, _ = images.shape[-3:]
         size = fft_size(images)
-        spectrum = jnp.fft.rfft2(padded, size, axes=(-3, -2)) * transfer(images, size)
+        spectrum = jnp.fft.rfft2(padded, size, axes=(-3, -2)) * transfer(padded, size)
         full = jnp.fft.irfft2(spectrum, size, axes=(-3, -2))
         return full[..., 2 * rows : 2 * rows + height, 2 * columns : 2 * columns + width, :]
 
     def adjoint_fft(images):
-        check_images("images", images)
+        images = as_images("images", images)
         height, width, _ = images.shape[-3:]
         size = fft_size(images)
         margins = [(0, 0)] * (images.ndim - 3) + [(2 * rows, 0), (2 * columns, 0), (0, 0)]

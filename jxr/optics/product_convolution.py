@@ -20,7 +20,7 @@ from jaxtyping import Array, Int
 from scipy.fft import next_fast_len
 
 from jxr.optics.blur import Boundary, pad
-from jxr.optics.checks import check_images
+from jxr.optics.checks import as_images
 from jxr.optics.operators import LinearOperator, fold
 from jxr.optics.shift_variant import add_at, from_planes, to_planes
 
@@ -83,7 +83,7 @@ def cell_axis(pixels: int, radius: int, block: int) -> Axis:
 @functools.partial(jax.jit, static_argnums=0)
 def _forward(layout: Layout, tables: Tables, images):
     rows, columns = layout.rows, layout.columns
-    _check(layout, images)
+    images = _checked(layout, images)
     # Hidden from XLA, which would fold the weights of a whole image into constants, for seconds.
     tables = lax.optimization_barrier(tables)
     # Cells may reach beyond the end: there the weights are zero, and so is this.
@@ -117,7 +117,7 @@ def _forward(layout: Layout, tables: Tables, images):
 @functools.partial(jax.jit, static_argnums=0)
 def _adjoint(layout: Layout, tables: Tables, images):
     rows, columns = layout.rows, layout.columns
-    _check(layout, images)
+    images = _checked(layout, images)
     # Hidden from XLA, which would fold the weights of a whole image into constants, for seconds.
     tables = lax.optimization_barrier(tables)
     margins = [(2 * axis.radius, 2 * axis.radius + axis.length) for axis in (rows, columns)]
@@ -147,14 +147,15 @@ def _adjoint(layout: Layout, tables: Tables, images):
     return fold(padded, rows.radius, columns.radius, layout.boundary)
 
 
-def _check(layout, images):
-    check_images("images", images)
+def _checked(layout, images):
+    images = as_images("images", images)
     height, width, _ = images.shape[-3:]
     if (height, width) != (layout.rows.pixels, layout.columns.pixels):
         raise ValueError(
             f"the operator is for images of {layout.rows.pixels} by {layout.columns.pixels} "
             f"pixels, not {height} by {width}"
         )
+    return images
 
 
 def _cell(layout, tables, dtype, cell):

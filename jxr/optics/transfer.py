@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Inexact
 
-from jxr.optics.checks import check_choice, check_images, check_range
+from jxr.optics.checks import as_images, check_choice, check_range
 from jxr.optics.psf import Scalar
 
 Frequencies = Float[Array, "rows columns"]
@@ -58,7 +58,7 @@ def transfer_blur(
         ValueError: if the boundary is neither 'reflect' nor 'circular', a pitch not > 0, or the
             images are no float numbers.
     """
-    check_images("images", images)
+    images = as_images("images", images)
     check_choice("boundary", boundary, ("reflect", "circular"))
     height, width, _ = images.shape[-3:]
     if boundary == "reflect":

@@ -5,7 +5,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_images
+from jxr.optics.checks import as_images
 
 
 def filter_cosines(
@@ -35,7 +35,7 @@ def filter_cosines(
     Raises:
         ValueError: if the images are no float numbers.
     """
-    check_images("images", images)
+    images = as_images("images", images)
     height, width, _ = images.shape[-3:]
     columns = width // 2 + 1
     planes = jnp.moveaxis(images, -1, -3)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_images
+from jxr.optics.checks import as_images
 from jxr.restoration.spectra import Kernel, circular_transfer_function
 
 
@@ -29,7 +29,7 @@ def edge_taper(
     Raises:
         ValueError: the image is of no float numbers, or see `circular_transfer_function`.
     """
-    check_images("blurred", blurred)
+    blurred = as_images("blurred", blurred)
     height, width, _ = blurred.shape[-3:]
     kernel = kernel.astype(blurred.dtype)
     transfer = circular_transfer_function(kernel, height, width)[..., None]

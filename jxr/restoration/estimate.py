@@ -10,7 +10,7 @@ from jax import lax
 from jax.scipy.fft import dctn
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_images, check_range
+from jxr.optics.checks import as_images, check_range
 from jxr.optics.psf import Sampling, cut_profile, gaussian_profile, kernel_radius
 from jxr.restoration.spectra import transfer_function
 
@@ -58,7 +58,7 @@ def estimate_noise_std(
     >>> round(float(jxr.estimate_noise_std(noisy)), 3)
     0.02
     """
-    check_images("images", images)
+    images = as_images("images", images)
     height, width, _ = images.shape[-3:]
     if min(height, width) < 4:
         raise ValueError(f"images of {height} by {width} pixels are too small: 4 by 4 at least")
@@ -124,7 +124,7 @@ def estimate_blur_sigma(
     >>> bool(abs(jxr.estimate_blur_sigma(blurred) - 2.0) < 0.2)
     True
     """
-    check_images("blurred", blurred)
+    blurred = as_images("blurred", blurred)
     check_range("largest", largest, 2 * SIGMA_STEP, closed=True)
     height, width, _ = blurred.shape[-3:]
     if min(height, width) < 16:

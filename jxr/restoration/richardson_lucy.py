@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_images, check_number
+from jxr.optics.checks import as_images, check_number
 from jxr.optics.operators import LinearOperator, check_operator
 from jxr.optics.psf import Scalar
 from jxr.restoration.total_variation import divergence, gradient, touching_sum
@@ -78,7 +78,7 @@ def richardson_lucy(
     >>> round(float(restored.sum() / sharp.sum()), 3)  # no light is lost
     1.0
     """
-    check_images("blurred", blurred)
+    blurred = as_images("blurred", blurred)
     check_operator(operator)
     if iterations < 0:
         raise ValueError(f"iterations must be >= 0, not {iterations}")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, Key
 
-from jxr.optics.checks import check_images, check_range
+from jxr.optics.checks import as_images, check_range
 from jxr.optics.operators import LinearOperator
 from jxr.optics.psf import Scalar
 
@@ -150,7 +150,7 @@ def gcv(
         ValueError: if there is no candidate, one is negative or not finite, or the images are no
             float numbers.
     """
-    check_images("blurred", blurred)
+    blurred = as_images("blurred", blurred)
     check_range("candidates", candidates, 0, closed=True)
     signs = jax.random.rademacher(key, blurred.shape, blurred.dtype)
 

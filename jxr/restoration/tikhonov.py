@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_choice, check_images, check_number, check_range
+from jxr.optics.checks import as_images, check_choice, check_number, check_range
 from jxr.optics.operators import LinearOperator, check_operator
 from jxr.optics.psf import Scalar
 from jxr.restoration.total_variation import divergence, gradient
@@ -51,7 +51,7 @@ def tikhonov(
         ValueError: if the penalty is unknown, iterations below 1, the regularisation or tolerance
             out of its range, or the images are no float numbers.
     """
-    check_images("blurred", blurred)
+    blurred = as_images("blurred", blurred)
     check_operator(operator)
     check_choice("penalty", penalty, get_args(Penalty))
     check_number("regularisation", regularisation, 0, 1e12)

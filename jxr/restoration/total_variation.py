@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_images, check_number
+from jxr.optics.checks import as_images, check_number
 from jxr.optics.operators import LinearOperator, check_operator
 from jxr.optics.psf import Scalar
 
@@ -65,7 +65,7 @@ def total_variation(
     >>> round(float(jnp.abs(restored - 0.5).max()), 4)
     0.0
     """
-    check_images("blurred", blurred)
+    blurred = as_images("blurred", blurred)
     check_operator(operator)
     if iterations < 0:
         raise ValueError(f"iterations must be >= 0, not {iterations}")

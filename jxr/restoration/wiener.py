@@ -9,7 +9,7 @@ from jax import lax
 from jax.scipy.fft import dctn
 from jaxtyping import Array, Float
 
-from jxr.optics.checks import check_choice, check_images, check_range
+from jxr.optics.checks import as_images, check_choice, check_range
 from jxr.optics.psf import Scalar
 from jxr.restoration.cosine_filter import filter_cosines
 from jxr.restoration.edge_taper import edge_taper
@@ -69,7 +69,7 @@ def wiener(
     >>> [round(float(jnp.abs(image - sharp).max()), 2) for image in (blurred, restored)]
     [0.51, 0.01]
     """
-    check_images("blurred", blurred)
+    blurred = as_images("blurred", blurred)
     check_choice("boundary", boundary, get_args(WienerBoundary))
     # Infinite where `noise_to_signal_spectrum` found no signal.
     if not isinstance(noise_to_signal, jax.core.Tracer) and not np.all(
@@ -127,7 +127,7 @@ def choose_noise_to_signal(
         ValueError: if there is no candidate or one is not > 0, the blurred images are no float
             numbers, or see `transfer_function`.
     """
-    check_images("blurred", blurred)
+    blurred = as_images("blurred", blurred)
     check_range("candidates", candidates, 0)
     _, height, width, _ = blurred.shape
     d = transfer_function(kernel.astype(blurred.dtype), height, width)[..., None]

@@ -5,13 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jxr.optics.checks import check_float
+from jxr.optics.checks import as_float
 from tests.commands import python
 
 # Without the run-time check of signatures that tests have, as users meet it.
-REFUSED = """
+CALLS = """
+import warnings
 import jax
 import jax.numpy as jnp
+import numpy as np
 import jxr
 from jxr.optics import (
     gaussian_transfer, psf_operator, separable_operator, tiled_operator, transfer_blur,
@@ -55,11 +57,16 @@ for calls, image in ((by_pixel + by_place, eight_bits), (by_place, plain)):
             call(image)
         except ValueError as error:
             print(error)
+
+warnings.simplefilter("error")  # JAX's, that there is no float64
+double = np.random.default_rng(0).random((1, 20, 20, 1))
+for call in by_pixel + by_place:
+    assert jax.tree.leaves(call(double))[0].dtype == "float32"
 """
 
 
-def test_images_of_eight_bits_or_without_an_axis_of_channels_are_refused():
-    finished = python("-c", REFUSED)
+def test_images_of_eight_bits_or_without_an_axis_of_channels_are_refused_float64_is_not():
+    finished = python("-c", CALLS)
     assert finished.returncode == 0, finished.stderr
     lines = finished.stdout.splitlines()
     assert len(lines) == 20 + 17
@@ -71,11 +78,11 @@ def test_images_of_eight_bits_or_without_an_axis_of_channels_are_refused():
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, np.float16, np.float32, np.float64])
 def test_float_numbers_pass_also_when_traced(dtype):
-    check_float("images", np.ones(3, dtype))
-    jax.jit(lambda x: check_float("images", x))(np.ones(3, dtype))
+    as_float("images", np.ones(3, dtype))
+    jax.jit(lambda x: as_float("images", x))(np.ones(3, dtype))
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint16, np.int32, np.complex64])
 def test_other_numbers_do_not(dtype):
     with pytest.raises(ValueError, match="images must be of float numbers"):
-        check_float("images", np.ones(3, dtype))
+        as_float("images", np.ones(3, dtype))
