@@ -78,15 +78,20 @@ def chart(file: Path, caption: str, wide: bool) -> str:
 
 
 def compact(table: Table) -> str:
-    """The table in HTML; of `OFTEN_EQUAL`, what is the same in all its rows is said below it."""
-    once = {}
+    """The table in HTML; of `OFTEN_EQUAL`, what is the same in all its rows is said below it.
+
+    A column for the report's numbers is left out if it has none: of data that the report lacks.
+    """
+    once, empty = {}, set()
     for i, column in enumerate(table.columns):
         values = {row[i] for row in table.rows}
         if column in OFTEN_EQUAL and len(values) == 1:
             once[column] = values.pop()
+        if column.startswith("Report") and values == {DASH}:
+            empty.add(column)
     words = ", ".join(f"{column}: {value}" for column, value in once.items())
     below = f'<p class="below">In all rows: {escape(words)}.</p>\n' if once else ""
-    return html_table(without(table, once.keys())) + below
+    return html_table(without(table, once.keys() | empty)) + below
 
 
 def html_table(table: Table, sortable: bool = True) -> str:

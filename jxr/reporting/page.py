@@ -11,6 +11,7 @@ from jxr.reporting.examples import Examples
 from jxr.reporting.gallery import gallery
 from jxr.reporting.html import chart, compact, flat, foot, head, html_table
 from jxr.reporting.labels import Row, blur, name, only_originals
+from jxr.reporting.report_values import published_accuracy
 from jxr.reporting.sweep_curves import sweep_section
 from jxr.reporting.tables import (
     Table,
@@ -113,8 +114,10 @@ def page_sections(
         "Recovered images": "" if examples is None else gallery(examples, run_blur(results)),
     }
     if rows:
+        published = any(published_accuracy(row) for row in own_kind)
+        beside = "Table 1, beside the report's numbers"
         sections["Classification"] = (
-            "<h3>Table 1, beside the report's numbers</h3>\n"
+            f"<h3>{beside if published else 'Trained and tested on the same kind'}</h3>\n"
             + compact(table1)
             + charts.get("table1", "")
             + charts.get("roc", "")

@@ -166,6 +166,19 @@ def test_table_1_has_the_classifiers_of_one_kind(tmp_path):
         assert table.count(f">{number}<") == 1
 
 
+def test_of_questions_that_the_report_did_not_ask_no_empty_column_is_shown(tmp_path):
+    results, path = fake_results(), tmp_path / "index.html"
+    write_page(results, {}, path)
+    asked = path.read_text(encoding="utf-8")
+    for row in results["classification"]:
+        row["task"] = "normal_vs_tb"
+    write_page(results, {}, path)
+    others = path.read_text(encoding="utf-8")
+    for text, times in ((">Report</th>", 2), ("Table 1, beside the report", 1)):
+        assert asked.count(text) == times
+        assert text not in others
+
+
 @pytest.mark.parametrize("restorers", [("unet",), ("unet", "wiener")])
 def test_examples_on_the_page(tmp_path, restorers):
     examples = fake_examples(restorers=restorers)
