@@ -132,8 +132,8 @@ pictures({titles[title]: images[1] for title, images in found.items()}, "restore
 
 # %%
 restored, truth = np.asarray(by_network), np.asarray(sharp)
-bound = calibrate(restored[:9], truth[:9], level=0.9)
-covered = float(coverage(bound, restored[9:], truth[9:]).mean())
+bound = calibrate(truth[:9], restored[:9], level=0.9)
+covered = float(coverage(bound, truth[9:], restored[9:]).mean())
 print(f"{covered:.1%} of the pixels of other phantoms are within a bound for 90 %")
 actual, promised = np.abs(restored - truth)[10], error_map(bound, restored)[10]
 pictures({"Error": actual, "Bound": promised}, "bounds", cmap="magma", vmax=promised.max())

@@ -27,8 +27,8 @@ class ErrorBound(NamedTuple):
 
 
 def calibrate(
-    restored: Float[np.ndarray, "n height width 1"],
     originals: Float[np.ndarray, "n height width 1"],
+    restored: Float[np.ndarray, "n height width 1"],
     *,
     level: float = 0.9,
 ) -> ErrorBound:
@@ -43,8 +43,8 @@ def calibrate(
     cover 5/6, of 192 images 173/193.) Measure it (`coverage`).
 
     Args:
-        restored: the estimates.
         originals: the truth.
+        restored: the estimates.
         level: the share to be covered, in (0, 1).
 
     Raises:
@@ -77,8 +77,8 @@ def error_map(
 
 def coverage(
     bound: ErrorBound,
-    restored: Float[np.ndarray, "n height width 1"],
     originals: Float[np.ndarray, "n height width 1"],
+    restored: Float[np.ndarray, "n height width 1"],
 ) -> Float64[np.ndarray, " n"]:
     """Returns the share of pixels of each image whose error is within the bound."""
     errors = np.abs(restored.astype(np.float64) - originals)

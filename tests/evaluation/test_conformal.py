@@ -21,10 +21,10 @@ def pairs(count: int, seed: int):
 @pytest.mark.parametrize("level", [0.5, 0.9])
 def test_the_wanted_share_is_covered_in_quiet_and_in_busy_places(level):
     originals, restored = pairs(40, seed=0)
-    bound = calibrate(restored, originals, level=level)
+    bound = calibrate(originals, restored, level=level)
     assert bound.level == level
     originals, restored = pairs(40, seed=1)
-    covered = coverage(bound, restored, originals)
+    covered = coverage(bound, originals, restored)
     assert covered.shape == (40,)
     assert covered.mean() == pytest.approx(level, abs=0.01)
     within = np.abs(restored - originals) <= error_map(bound, restored)
@@ -42,7 +42,7 @@ def test_bounds_are_order_statistics_of_the_errors():
     rng = np.random.default_rng(2)
     originals = rng.random((3, 16, 16, 1)).astype(np.float32)
     restored = rng.random((3, 16, 16, 1)).astype(np.float32)
-    bound = calibrate(restored, originals, level=0.8)
+    bound = calibrate(originals, restored, level=0.8)
     errors = np.abs(restored.astype(float) - originals).ravel()
     busy = activity(restored).ravel()
     lowest = np.sort(errors[busy < bound.edges[0]])
@@ -69,7 +69,7 @@ def test_a_black_frame_has_the_bound_of_its_own_errors():
     frame = activity(restored) == 0
     assert 0.3 < frame.mean() < 0.35
     originals = restored + np.where(frame, 0.01, 0.05)
-    bounds = error_map(calibrate(restored, originals, level=0.8), restored)
+    bounds = error_map(calibrate(originals, restored, level=0.8), restored)
     np.testing.assert_allclose(bounds[frame], 0.01)
     np.testing.assert_allclose(bounds[:, :, 30:], 0.05)
 
@@ -77,9 +77,9 @@ def test_a_black_frame_has_the_bound_of_its_own_errors():
 def test_images_without_any_activity():
     originals = np.zeros((2, 8, 8, 1), np.float32)
     restored = originals + 0.1
-    bound = calibrate(restored, originals)
+    bound = calibrate(originals, restored)
     np.testing.assert_allclose(bound.bounds, 0.1, rtol=1e-6)
-    assert coverage(bound, restored, originals).tolist() == [1, 1]
+    assert coverage(bound, originals, restored).tolist() == [1, 1]
 
 
 def test_impossible_levels_are_refused():

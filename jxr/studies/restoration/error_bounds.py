@@ -119,12 +119,12 @@ def random_pairs(
     seed: int,
     rows: Int[np.ndarray, " n"],
 ) -> tuple[Pairs, Pairs]:
-    """Returns images restored from random settings and the originals, in units of expected error.
+    """Returns originals and images restored from random settings, in units of expected error.
 
     Each image comes `SETTINGS` times, with draws that follow its row.
     """
     key = rng.stream(jax.random.key(seed), "error bounds")
-    restored, originals = [], []
+    originals, restored = [], []
     for row in rows:
         image = jnp.asarray(images[row])
         for number in range(SETTINGS):
@@ -132,7 +132,7 @@ def random_pairs(
             found, error = _degraded_and_restored(restorer, image, drawn)
             restored.append(np.asarray(found / error))
             originals.append(np.asarray(image / error))
-    return np.stack(restored), np.stack(originals)
+    return np.stack(originals), np.stack(restored)
 
 
 def _degraded_and_restored(restorer: Restorer, image: Array, key: Array) -> tuple[Array, Array]:

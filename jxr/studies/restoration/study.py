@@ -219,11 +219,11 @@ def uncertainty_row(
 
     def pair(rows: Int[np.ndarray, " n"]) -> tuple[Images, Images]:
         originals, blurred = degraded_pairs(dataset, rows, blur, config.seed)
-        return restored_by_net(restorer, blurred, blur), originals
+        return originals, restored_by_net(restorer, blurred, blur)
 
     bound = calibrate(*pair(known))
-    restored, originals = pair(scored)
-    covered = coverage(bound, restored, originals)
+    originals, restored = pair(scored)
+    covered = coverage(bound, originals, restored)
     bounds = error_map(bound, restored)
     return {
         **setting_of(blur),
