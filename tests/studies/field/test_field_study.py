@@ -4,7 +4,6 @@ import dataclasses
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -27,8 +26,8 @@ from jxr.studies.field.growth import growth_row, make, measure, with_extrapolati
 from jxr.studies.field.images import field_images
 from jxr.studies.field.restoration import Method, chosen, tikhonov_stationary
 from ml_collections_configs import field as configs
+from tests.commands import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PHANTOMS = PhantomConfig(train=18, test=18, seed=3)
 # The spot is so large that the blur on few pixels is that of a real one on many.
 STRONG = dataclasses.replace(EXPOSURES["incubator"], spot_mm=(24.0, 17.0))

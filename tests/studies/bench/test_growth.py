@@ -10,7 +10,7 @@ from jxr.reporting.growth_figure import NAMES, growth_figure
 from jxr.studies.bench.fresh_process import in_fresh_process
 from jxr.studies.bench.growth import IMAGE_WORK, SWEEP_WORK, exponents, growth, image_row, sweep_row
 from tests.commands import ROOT, call, python, the_error
-from tests.studies.known_cost import known_cost
+from tests.studies.bench.known_cost import known_cost
 
 
 def test_time_and_memory_are_those_of_the_work():
