@@ -83,7 +83,7 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
     """Returns `value`, as a float or a tuple where a whole number or a list stands for one."""
     origin = get_origin(hint)
     if origin is Literal:
-        if value in get_args(hint):
+        if any(type(value) is type(choice) and value == choice for choice in get_args(hint)):
             return value
         allowed = ", ".join(str(choice) for choice in get_args(hint))
         raise UserError(f"config key '{where}' is '{value}': give one of {allowed}")

@@ -35,13 +35,18 @@ def exclusive(path: Path, busy: str, flag: str, *, wait: bool = False) -> Iterat
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("w")
-    except PermissionError as error:
-        raise UserError(f"{path}: cannot write here: give another {flag}") from error
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot write here ({error.strerror}): give another {flag}"
+        ) from error
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError(f"{busy} ({path}): wait for it, or give another {flag}") from error
+            if not wait:
+                raise UserError(f"{busy} ({path}): wait for it, or give another {flag}") from error
+            logging.info("%s: waiting for it", busy)
+            fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from jxr.config import (
     BlurConfig,
+    ClassificationConfig,
     ClassifierRun,
     ReproduceConfig,
     RestorationTableConfig,
@@ -135,6 +136,21 @@ def test_impossible_values_name_their_key(section, key, value):
     values[section][key] = value
     with pytest.raises(UserError, match=rf"{section}\.({key}|width and unet.depth)"):
         from_config_dict(ReproduceConfig, values)
+
+
+@pytest.mark.parametrize("channels", [True, 1.0, 2])
+def test_one_of_some_numbers_is_of_their_type(channels):
+    values = to_config_dict(RestorerRun()).to_dict()
+    values["unet"]["channels"] = channels
+    with pytest.raises(UserError, match=rf"'unet.channels' is '{channels}': give one of 1, 3"):
+        from_config_dict(RestorerRun, values)
+
+
+def test_a_blur_of_views_that_is_too_large_for_them_is_refused():
+    values = to_config_dict(ClassificationConfig()).to_dict()
+    values["tuned"]["augmentation"]["max_sigma"] = 33.0
+    with pytest.raises(UserError, match=r"tuned.augmentation.max_sigma is 33.0: give .* up to 32"):
+        from_config_dict(ClassificationConfig, values)
 
 
 @pytest.mark.parametrize(

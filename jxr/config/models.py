@@ -189,6 +189,12 @@ class FineTuningConfig:
                 f"tuned.views is {self.views}, but with tuned.first_block 1 there are no feature"
                 " maps to keep: give 0, each step sees another view"
             )
+        # Views are no smaller than this, and a kernel reaches four standard deviations.
+        if self.augmentation.max_sigma > self.size / 4:
+            raise UserError(
+                f"tuned.augmentation.max_sigma is {self.augmentation.max_sigma}: give a number of"
+                f" pixels up to {self.size // 4}, a quarter of tuned.size"
+            )
         for field in ("dropout", "label_smoothing"):
             if not 0 <= getattr(self, field) < 1:
                 raise UserError(f"tuned.{field} is {getattr(self, field)}: give 0 or more, below 1")

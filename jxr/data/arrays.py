@@ -15,6 +15,7 @@ from jaxtyping import Float32
 from jxr.data.image_set import ImageSet
 from jxr.data.images import Resize, resize
 from jxr.errors import UserError
+from jxr.files import exclusive
 
 Progress = Callable[[int, int], None]
 
@@ -39,7 +40,8 @@ def load_images(
         size: height and width in pixels.
         resize: how, see `jxr.data.images.resize`.
         cache: a folder for the result, one .npy file for each (images, size, resize); files there
-            are checked by their CRC-32 and rebuilt, with a warning, if damaged.
+            are checked by their CRC-32 and rebuilt, with a warning, if damaged. Of several calls
+            at once, one decodes and the others wait for it.
         progress: called with (done, total) after each decoded image.
 
     Returns:
@@ -58,21 +60,17 @@ def load_images(
 
     recipe = f"{images.fingerprint} {size} {resize} {VERSION}"
     stem = f"images-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
-    for file in sorted(Path(cache).glob(f"{stem}-*.npy")):
-        cached = open_cached(file, shape)
-        if cached is not None:
-            return cached
-        logging.getLogger(__name__).warning("%s: damaged cache, decoding the images again", file)
-        try:
-            file.unlink(missing_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"{file}: damaged, and cannot be removed ({error.strerror}); choose another cache"
-                " folder"
-            ) from error
-    return np.load(
-        write_cache(Path(cache), stem, shape, decoded), mmap_mode="r", allow_pickle=False
-    )
+    cache = Path(cache)
+    found = find_cached(cache, stem, shape)
+    if found is not None:
+        return found
+    busy = f"{cache}: another run is decoding these images"
+    with exclusive(cache / f"{stem}.lock", busy, "--cache", wait=True):
+        found = find_cached(cache, stem, shape)  # by who held the lock before
+        if found is None:
+            file = write_cache(cache, stem, shape, decoded)
+            found = np.load(file, mmap_mode="r", allow_pickle=False)
+    return found
 
 
 def decode(
@@ -93,6 +91,25 @@ def decode(
                     progress(done, total)
 
 
+def find_cached(
+    cache: Path, stem: str, shape: tuple[int, ...]
+) -> Float32[np.ndarray, "n size size 1"] | None:
+    """Maps the cache file of this name, or removes what is damaged and returns None."""
+    for file in sorted(cache.glob(f"{stem}-*.npy")):
+        cached = open_cached(file, shape)
+        if cached is not None:
+            return cached
+        logging.getLogger(__name__).warning("%s: damaged cache, decoding the images again", file)
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{file}: damaged, and cannot be removed ({error.strerror}); choose another cache"
+                " folder"
+            ) from error
+    return None
+
+
 def open_cached(file: Path, shape: tuple[int, ...]) -> Float32[np.ndarray, "n size size 1"] | None:
     """Maps a cache file, or returns None if it is not what was once written."""
     try:
@@ -110,11 +127,13 @@ def open_cached(file: Path, shape: tuple[int, ...]) -> Float32[np.ndarray, "n si
 def write_cache(
     folder: Path, stem: str, shape: tuple[int, ...], images: Iterator[np.ndarray]
 ) -> Path:
-    """Writes the images under a passing name, then renames: no reader ever sees half a file."""
-    passing = folder / f"{stem}.{os.getpid()}.tmp"
+    """Writes the images under a passing name, then renames: no reader ever sees half a file.
+
+    The name is always the same, so that what a call left that was killed is written over.
+    """
+    passing = folder / f"{stem}.tmp"
     header = {"shape": shape, "fortran_order": False, "descr": "<f4"}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         needed = 4 * int(np.prod(shape))
         if shutil.disk_usage(folder).free < needed:
             raise UserError(f"{folder}: {needed / 1e9:.1f} GB needed; free space or move the cache")

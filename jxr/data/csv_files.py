@@ -13,6 +13,8 @@ from jxr.data.records import Record
 from jxr.errors import UserError
 
 COLUMNS = ("path", "label", "patient", "split")
+# How pandas, R and databases write that nothing is known, in any case; none names a patient.
+NOTHING = {"<na>", "n/a", "na", "nan", "nat", "none", "null"}
 
 
 def csv_set(file: str | Path) -> ImageSet:
@@ -24,8 +26,8 @@ def csv_set(file: str | Path) -> ImageSet:
 
     Raises:
         UserError: the file or an image cannot be read, a column is missing or there twice, a value
-            is empty or unknown, a line has more values than columns, or an image is listed twice;
-            the line is named.
+            is empty or unknown, a patient is called NA or alike, a line has more values than
+            columns, or an image is listed twice; the line is named.
     """
     file = Path(file)
     records: dict[str, Record] = {}  # by where the file is, however that is spelt
@@ -71,6 +73,8 @@ def parse_row(row: dict[str | None, Any], where: str) -> Record:
             raise UserError(f"{where}: no {name}")
     if values["split"].lower() not in SPLITS:
         raise UserError(f"{where}: split '{values['split']}'; give train, val or test")
+    if values["patient"].lower() in NOTHING:  # all of them would be one patient
+        raise UserError(f"{where}: patient '{values['patient']}'; leave it empty if not known")
     path = Path(values["path"]).as_posix()
     split = SPLITS[values["split"].lower()]
     return Record(path, values["label"], values["patient"] or path, split)

@@ -78,6 +78,8 @@ def read_content(path: str | Path) -> bytes:
         raise UserError(f"{path}: no such file; check the path") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the file") from error
+    except ValueError as error:  # a path with a zero byte, as damaged lists have
+        raise UserError(f"{path}: cannot be read ({error}); check the path") from error
 
 
 def to_levels(

@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float, Float64
 from scipy.ndimage import gaussian_filter
 
+from jxr.evaluation.images import check_pairs
+
 # Pixels over which the activity of an image is averaged: a standard deviation.
 ACTIVITY_SIGMA = 2.0
 # The finest calibration that is wanted: each bin has as many pixels.
@@ -48,8 +50,9 @@ def calibrate(
         level: the share to be covered, in (0, 1).
 
     Raises:
-        ValueError: a level out of its range, or too few pixels for it.
+        ValueError: a level out of its range, or too few pixels for it; or see `check_pairs`.
     """
+    check_pairs(originals, restored)
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), not {level}")
     busy = activity(restored).ravel()
@@ -80,7 +83,12 @@ def coverage(
     originals: Float[np.ndarray, "n height width 1"],
     restored: Float[np.ndarray, "n height width 1"],
 ) -> Float64[np.ndarray, " n"]:
-    """Returns the share of pixels of each image whose error is within the bound."""
+    """Returns the share of pixels of each image whose error is within the bound.
+
+    Raises:
+        ValueError: see `check_pairs`.
+    """
+    check_pairs(originals, restored)
     errors = np.abs(restored.astype(np.float64) - originals)
     return (errors <= error_map(bound, restored)).mean(axis=(1, 2, 3))
 

@@ -46,7 +46,7 @@ def bootstrap_interval(
 
     Raises:
         ValueError: the statistic exists for hardly any resample, there are no images, or the
-            patients are not as many.
+            patients are not as many or some missing.
     """
     if n < 1:
         raise ValueError(f"a bootstrap needs images, got {n}")
@@ -73,12 +73,19 @@ def owners(n: int, patients: Shaped[np.ndarray, "n"] | None) -> Integer[np.ndarr
     """Returns whose each of n images is, as numbers from 0; without patients each its own.
 
     Raises:
-        ValueError: the patients are not as many.
+        ValueError: the patients are not as many, or some are missing: NaN, None, or blank.
     """
     if patients is None:
         return np.arange(n)
     if patients.shape != (n,):
         raise ValueError(f"patients must say whose each of {n} images is, got {patients.shape}")
+    # They would all count as one patient, those too that pandas has written as text.
+    names = (str(patient).strip() for patient in patients.tolist())
+    if missing := sum(name in ("", "<NA>", "NaN", "NaT", "None", "nan") for name in names):
+        raise ValueError(
+            f"{missing} of {n} patients are missing (NaN, None or blank): give each such image one"
+            " of its own"
+        )
     return np.unique(patients, return_inverse=True)[1]
 
 

@@ -46,7 +46,7 @@ def mcnemar(
         The counts and the p value; the p value is 1 if no image tells the two apart.
 
     Raises:
-        ValueError: the two are not of the same images, or the patients not as many.
+        ValueError: the two are not of the same images, or the patients not as many or some missing.
     """
     if correct_a.ndim != 1 or correct_a.shape != correct_b.shape:
         raise ValueError(

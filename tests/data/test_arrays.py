@@ -1,5 +1,8 @@
 import shutil
+import signal
+import time
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,7 @@ from PIL import Image
 
 from jxr.data import data_fingerprint, file_set, index_folder, load_images
 from jxr.errors import UserError
+from tests.forked import run_code, start
 
 
 @pytest.fixture
@@ -56,7 +60,7 @@ def test_the_cache_holds_the_same_images_and_spares_decoding(root, records, tmp_
     np.testing.assert_array_equal(first, plain)
     np.testing.assert_array_equal(load(), plain)
     assert len(decoded) == 9
-    assert [file.suffix for file in cache.iterdir()] == [".npy"]
+    assert sorted(file.suffix for file in cache.iterdir()) == [".lock", ".npy"]
     with pytest.raises(ValueError, match="read-only"):
         first[0] = 0
 
@@ -120,12 +124,52 @@ def test_an_unreadable_image_leaves_nothing_behind(root, records, tmp_path):
     (root / records[4].path).write_bytes(b"no image")
     with pytest.raises(UserError, match=records[4].path):
         load_images(file_set(root, records), size=16, cache=tmp_path / "cache")
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert [file.suffix for file in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def test_what_a_killed_call_left_is_gone_after_the_next(root, records, tmp_path):
+    code = """if True:
+        import os, signal, sys
+        from jxr.data import file_set, index_folder, load_images
+
+        def progress(done, total):
+            if done == 5:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        images = file_set(sys.argv[1], index_folder(sys.argv[1]))
+        load_images(images, size=16, cache=sys.argv[2], progress=progress)
+    """
+    for _ in range(2):
+        process = start(run_code, code, str(root), str(tmp_path / "cache"))
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+    left = list((tmp_path / "cache").glob("*.tmp"))
+    assert len(left) == 1
+    load_images(file_set(root, records), size=16, cache=tmp_path / "cache")
+    assert not left[0].exists()
+
+
+def test_calls_at_once_decode_once(root, records, tmp_path):
+    decoded = []
+
+    def load(_: int) -> np.ndarray:
+        return load_images(
+            file_set(root, records),
+            size=16,
+            cache=tmp_path / "cache",
+            progress=lambda done, total: (time.sleep(0.02), decoded.append(done)),
+        )
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(load, range(3)))
+    assert sorted(decoded) == list(range(1, 10))
+    for images in found:
+        np.testing.assert_array_equal(images, load_images(file_set(root, records), size=16))
 
 
 def test_a_cache_that_cannot_be_written_is_named(root, records, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match=r"file: .*; choose another cache folder"):
+    with pytest.raises(UserError, match=r"cannot write here \(File exists\): give another --cache"):
         load_images(file_set(root, records), size=16, cache=tmp_path / "file")
     full = namedtuple("Usage", ["free"])(100)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)

@@ -71,6 +71,9 @@ def test_the_fingerprint_follows_what_is_said_of_the_images(table):
         (HEADER.replace("\n", ",split\n"), "column split twice; rename or remove one"),
         (HEADER.replace(",", ";"), "no column .* with commas between them"),
         (HEADER + "nowhere.png,x,p,train\n", "nowhere.png: no such file"),
+        (HEADER + "b\0.png,x,p,train\n", r"b\x00.png: cannot be read \(embedded null"),
+        (HEADER + "b.png,x,nan,train\n", "line 2: patient 'nan'; leave it empty if not known"),
+        (HEADER + "b.png,x,NA,train\n", "line 2: patient 'NA'; leave it empty if not known"),
     ],
 )
 def test_mistakes_are_named_with_their_line(table, text, message):

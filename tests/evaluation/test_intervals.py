@@ -11,6 +11,7 @@ from jxr.evaluation import (
     accuracy,
     auc,
     bootstrap_interval,
+    mcnemar,
     roc_band,
     seed_mean_interval,
 )
@@ -119,6 +120,27 @@ def test_bootstrap_refuses_what_it_cannot_do():
         seed_mean_interval(np.zeros(3, int), np.zeros((1, 3)), auc)
     with pytest.raises(ValueError, match="whose each of 3 images"):
         bootstrap_interval(lambda counts: counts.sum(axis=1), 3, patients=np.zeros(2))
+
+
+@pytest.mark.parametrize(
+    "patients",
+    [
+        np.array([1.0, np.nan, np.nan, 2.0]),
+        np.array(["a", np.nan, np.nan, "b"], object),  # a column of pandas
+        np.array([1, math.nan, float("nan"), 2], object),
+        np.array(["a", None, None, "b"], object),
+        np.array(["a", "nan", "nan", "b"]),  # the column as text
+        np.array(["a", "", " ", "b"]),
+        np.array(["2020-01-01", "NaT", "NaT", "2020-01-02"], "datetime64[D]"),
+    ],
+)
+def test_patients_that_nobody_knows_are_not_taken_for_one(patients):
+    right = np.array([True, False, True, False])
+    message = "2 of 4 patients are missing .* give each such image one of its own"
+    with pytest.raises(ValueError, match=message):
+        bootstrap_interval(lambda counts: counts.sum(axis=1), 4, patients=patients)
+    with pytest.raises(ValueError, match=message):
+        mcnemar(right, ~right, patients)
 
 
 @pytest.mark.parametrize("decimals", [0, 6])  # many ties, and none

@@ -7,6 +7,8 @@ import pytest
 from jxr.evaluation import (
     accuracy,
     auc,
+    calibrate,
+    coverage,
     mcnemar,
     mse,
     paired_difference,
@@ -21,6 +23,7 @@ from jxr.evaluation import (
 LABELS, SCORES = np.array([0, 1, 1, 0]), np.array([0.2, 0.9, 0.4, 0.1])
 RIGHT = LABELS == 1
 IMAGES = np.full((2, 16, 16, 1), 0.5)
+BOUND = calibrate(IMAGES, IMAGES)
 MISUSES = [
     (r"\(4,\) and probabilities of shape \(4, 1\)", lambda: accuracy(LABELS, SCORES[:, None])),
     ("labels must be a NumPy array, not list", lambda: accuracy(LABELS.tolist(), SCORES)),
@@ -34,6 +37,9 @@ MISUSES = [
     (r"\(2, 16, 16, 1\) and \(2, 16, 16\)", lambda: mse(IMAGES, IMAGES[..., 0])),
     (r"\(16, 16, 1\) and", lambda: ssim(IMAGES[0], IMAGES[0])),
     ("not uint8", lambda: psnr(IMAGES, (IMAGES * 255).astype(np.uint8))),
+    (r"\(2, 16, 16\) and", lambda: calibrate(IMAGES[..., 0], IMAGES)),
+    (r"\(1, 16, 16\) and", lambda: coverage(BOUND, IMAGES[:1, ..., 0], IMAGES[:1])),
+    ("not uint8", lambda: coverage(BOUND, (IMAGES * 255).astype(np.uint8), IMAGES)),
 ]
 
 
