@@ -171,6 +171,18 @@ class Stages:
         write_json(path, {"result": result, "commit": git_commit()})
         return result
 
+    @contextmanager
+    def kept(self, name: str) -> Iterator[None]:
+        """A stage whose results are files that the work inside writes, or finds written.
+
+        Noted is the commit that finished it first.
+        """
+        with self.timed(name):
+            yield
+        path = self._folder / f"{name}.json"
+        if not path.exists():
+            write_json(path, {"commit": git_commit()})
+
     def commits(self) -> dict[str, str | None]:
         """Returns the commit of the source that finished each stage."""
         paths = sorted(self._folder.rglob("*.json"))

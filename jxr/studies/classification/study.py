@@ -81,12 +81,11 @@ def classification_study(
     # Tables can be made anew of what the classifiers said, without them.
     if not all(predictions_file(workdir, one).exists() for one in parts):
         for (name, recipe), train_on in product(RECIPES.items(), TRAIN_ON):
-            with stages.timed(f"train-{name}-{train_on}"):
+            with stages.kept(f"train-{name}-{train_on}"):
                 recipe.train(inputs, train_on, launch)
     said = {}
     for one in parts:
-        with stages.timed(f"predict-{one}"):
-            said[one] = log_odds(inputs, one)
+        said[one] = log_odds(inputs, one, stages)
     tables: dict[str, list] = {name: [] for name in TABLES}
     operating: list[dict[str, Any]] = []
     notes = [*dataset.notes_on(part), f"scored on {part} images"]
@@ -108,17 +107,16 @@ def predictions_file(workdir: Path, part: str) -> Path:
     return workdir / f"predictions-{part}.npz"
 
 
-def log_odds(inputs: Inputs, part: str) -> dict[Cell, np.ndarray]:
+def log_odds(inputs: Inputs, part: str, stages: Stages) -> dict[Cell, np.ndarray]:
     """Returns seeds x images x questions log-odds of every cell, kept in predictions-PART.npz."""
     path = predictions_file(inputs.workdir, part)
     cells = [Cell(*cell) for cell in product(RECIPES, TRAIN_ON, KINDS)]
     if not path.exists():
-        arrays: dict[str, Any] = {
-            " ".join(cell): values for cell, values in predicted(inputs, part).items()
-        }
-        rows = np.sort(inputs.dataset.part(part))
-        paths = np.array([inputs.dataset.records[row].path for row in rows])
-        write_arrays(path, arrays | {"paths": paths, "tasks": np.array(inputs.tasks)})
+        with stages.kept(f"predict-{part}"):
+            said = {" ".join(cell): values for cell, values in predicted(inputs, part).items()}
+            rows = np.sort(inputs.dataset.part(part))
+            paths = np.array([inputs.dataset.records[row].path for row in rows])
+            write_arrays(path, {**said, "paths": paths, "tasks": np.array(inputs.tasks)})
     with np.load(path, allow_pickle=False) as kept:
         return {cell: kept[" ".join(cell)] for cell in cells}
 

@@ -79,7 +79,7 @@ def sigma_sweep_study(
 
     trained = {}
     for name in names:
-        with stages.timed(f"heads-{name}"):
+        with stages.kept(f"heads-{name}"):
             trained[name] = train_head_stack(
                 config.head,
                 members,
@@ -90,7 +90,7 @@ def sigma_sweep_study(
                 launch=launch,
             )
     grid = grid_of(config)
-    with stages.timed(f"grid-{part}"):
+    with stages.kept(f"grid-{part}"):
         log_odds = predict_grid(
             Classifiers(
                 backbone, restorer, config.head, {name: trained[name].params for name in names}

@@ -51,10 +51,11 @@ def restorer_sweep_study(
     claim(workdir, config, data=dataset.fingerprint)
     stages = Stages(workdir / "stages")
     members = members_of(config)
-    with stages.timed("train"):
+    with stages.kept("train"):
         trained = train_unet_stack(config, members, dataset, workdir / "unets", launch)
     rows = np.sort(dataset.part(part))
-    with stages.timed(f"score-{part}"):
+
+    def scored() -> list[dict[str, Any]]:
         errors = unet_errors(
             config.unet,
             trained.params,
@@ -64,11 +65,14 @@ def restorer_sweep_study(
             replace(config.blur, sigma=max(config.sigmas)),
             best_mapping(),
         )
+        return error_rows(config, members, errors, trained.sound)
+
+    table = stages.run(f"score-{part}", scored)
     notes = [*dataset.notes, f"scored on {part} images", *diverged(members, trained)]
     results = {
         "provenance": study_provenance(config, stages, notes, data=dataset.fingerprint),
         "part": part,
-        "restoration": error_rows(config, members, errors, trained.sound),
+        "restoration": table,
     }
     write_json(workdir / FILES[part], results)
     return results
@@ -103,7 +107,7 @@ def unet_errors(
             (config, blur, mapped), graph, params, *images, key, jnp.array(sigmas, jnp.float32)
         )
         found.append(np.asarray(errors, np.float64)[..., batch["mask"] > 0])
-        logging.info("scored %d of %d images", len(found) * BATCH, len(rows))
+        logging.info("scored %d of %d images", min(len(found) * BATCH, len(rows)), len(rows))
     return np.concatenate(found, axis=-1)
 
 

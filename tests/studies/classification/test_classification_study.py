@@ -1,6 +1,7 @@
 """The classification study on tiny images: rows, choices on validation, resume, mistakes."""
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -225,6 +226,14 @@ def test_brightness_is_learnt(finished):
     }
     assert scores["original"] > 0.8
     assert scores["recovered"] > 0.8
+
+
+def test_stages_name_the_commit_that_finished_them(finished):
+    _, _, results = finished
+    pairs = itertools.product(("report", "fine-tuned"), ("original", "blurred"))
+    stages = {"predict-validation"} | {f"train-{name}-{kind}" for name, kind in pairs}
+    assert results["validation"]["provenance"]["stage_commits"].keys() == stages
+    assert results["test"]["provenance"]["stage_commits"].keys() == stages | {"predict-test"}
 
 
 @pytest.mark.resume
