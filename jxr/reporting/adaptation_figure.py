@@ -82,11 +82,7 @@ def adaptation_figure(results: Mapping[str, Any]) -> Figure:
 
 
 def score_table(rows: Sequence[Row]) -> Table:
-    """Scores of each way to calibrate on each style.
-
-    Args:
-        rows: `classification` of a study's results.
-    """
+    """Scores of each way to calibrate on each style, from `classification` of a study's results."""
     records = [
         {
             "Task": name(row["task"]),

@@ -59,11 +59,7 @@ def blur_effect_figure(results: Mapping[str, Any]) -> Figure:
 
 
 def difference_table(rows: Sequence[Row]) -> Table:
-    """By how much B scores above A on the same images.
-
-    Args:
-        rows: `comparisons` of a study's results.
-    """
+    """By how much B scores above A on the same images, from `comparisons` of a study's results."""
     records = [
         {
             "Task": name(row["task"]),

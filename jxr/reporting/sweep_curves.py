@@ -65,14 +65,7 @@ def sweep_section(rows: Sequence[Row]) -> str:
 
 
 def sweep_table(rows: Sequence[Row]) -> Table:
-    """Every score of the sweep.
-
-    Args:
-        rows: `sweep` of results.json.
-
-    Returns:
-        One row for each, in the same order.
-    """
+    """Every score of the sweep, from `sweep` of results.json."""
     records = [
         {
             "Task": name(row["task"]),

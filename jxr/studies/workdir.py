@@ -211,13 +211,19 @@ class Stages:
         return read_json(path) if path.exists() else {}
 
 
-def study_provenance(
-    config: Any, stages: Stages, notes: Sequence[str], **fingerprints: str
-) -> dict[str, Any]:
-    """Returns the `provenance` of a study's results: origin, notes on its images, its stages."""
-    return {
-        **provenance(config, **fingerprints),
-        "notes": list(notes),
-        "stage_seconds": stages.seconds(),
-        "stage_commits": stages.commits(),
-    }
+class Study(Stages):
+    """The stages of a study in its run directory, which it claims; for the errors see `claim`."""
+
+    def __init__(self, workdir: Path, config: Any, /, **fingerprints: str):
+        claim(workdir, config, **fingerprints)
+        super().__init__(workdir / "stages")
+        self._config, self._fingerprints = config, fingerprints
+
+    def provenance(self, notes: Sequence[str]) -> dict[str, Any]:
+        """Returns the `provenance` of the results: origin, notes on the images, stages."""
+        return {
+            **provenance(self._config, **self._fingerprints),
+            "notes": list(notes),
+            "stage_seconds": self.seconds(),
+            "stage_commits": self.commits(),
+        }

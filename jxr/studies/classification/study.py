@@ -25,7 +25,7 @@ from jxr.studies.classification.tables import TABLES, Answered, Cell, operating_
 from jxr.studies.dataset import load_dataset
 from jxr.studies.features import load_backbone
 from jxr.studies.restorers import check_blur, check_reflect, in_batches
-from jxr.studies.workdir import FILES, Stages, claim, study_provenance
+from jxr.studies.workdir import FILES, Stages, Study
 from jxr.training.launch import PLAIN, Launch
 
 # By recipe, kind of training images, seed.
@@ -70,13 +70,13 @@ def classification_study(
             raise UserError(
                 f"{name}: validation {error}: raise data.validation_fraction"
             ) from error
-    fingerprints = {
-        "data": dataset.fingerprint,
-        "weights": backbone.fingerprint,
-        "restorer": load_restorer().fingerprint,
-    }
-    claim(workdir, config, **fingerprints)
-    stages = Stages(workdir / "stages")
+    stages = Study(
+        workdir,
+        config,
+        data=dataset.fingerprint,
+        weights=backbone.fingerprint,
+        restorer=load_restorer().fingerprint,
+    )
     parts = tuple(dict.fromkeys(("validation", part)))
     # Tables can be made anew of what the classifiers said, without them.
     if not all(predictions_file(workdir, one).exists() for one in parts):
@@ -96,7 +96,7 @@ def classification_study(
             tables[name] += table(answered[part], config)
         operating += operating_rows(answered[part], answered["validation"], config)
         notes += remarks
-    provenance = study_provenance(config, stages, notes, **fingerprints)
+    provenance = stages.provenance(notes)
     results = {"provenance": provenance, "part": part, **tables, "operating": operating}
     write_json(workdir / FILES[part], results)
     return results

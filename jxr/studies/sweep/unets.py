@@ -20,7 +20,7 @@ from jxr.models import abstract, apply
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.restorers import check_blur, check_unet, setting_of, unet_recipe
 from jxr.studies.sweep.members import Member, diverged, members_of, train_unet_stack
-from jxr.studies.workdir import FILES, Stages, claim, study_provenance
+from jxr.studies.workdir import FILES, Study
 from jxr.training.launch import PLAIN, Launch
 from jxr.training.sweep import Mapped, best_mapping, mapping
 from jxr.training.tasks import blurred_images, build_unet
@@ -48,8 +48,7 @@ def restorer_sweep_study(
     check_blur(widest, config.data.size)
     check_unet(config.unet, config.data.size)
     dataset = load_dataset(config.data, cache)
-    claim(workdir, config, data=dataset.fingerprint)
-    stages = Stages(workdir / "stages")
+    stages = Study(workdir, config, data=dataset.fingerprint)
     members = members_of(config)
     with stages.kept("train"):
         trained = train_unet_stack(config, members, dataset, workdir / "unets", launch)
@@ -70,7 +69,7 @@ def restorer_sweep_study(
     table = stages.run(f"score-{part}", scored)
     notes = [*dataset.notes, f"scored on {part} images", *diverged(members, trained)]
     results = {
-        "provenance": study_provenance(config, stages, notes, data=dataset.fingerprint),
+        "provenance": stages.provenance(notes),
         "part": part,
         "restoration": table,
     }
