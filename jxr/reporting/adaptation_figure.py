@@ -6,9 +6,26 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from jxr.reporting.drawing import COLOURS, DASHES, SHAPES, lines_of, new_figure, plain, tidy
+from jxr.reporting.drawing import (
+    COLOURS,
+    DASHES,
+    lines_of,
+    new_figure,
+    plain,
+    save_figures,
+    style,
+    tidy,
+)
 from jxr.reporting.labels import Row, name
-from jxr.reporting.tables import Table, p_value, sections, with_interval
+from jxr.reporting.tables import (
+    BEST_THRESHOLD,
+    Table,
+    estimate,
+    p_value,
+    sections,
+    tabulated,
+    with_interval,
+)
 
 
 def adaptation_figure(results: Mapping[str, Any]) -> Figure:
@@ -24,7 +41,6 @@ def adaptation_figure(results: Mapping[str, Any]) -> Figure:
     tasks, styles, ways = (
         list(dict.fromkeys(row[key] for row in rows)) for key in ("task", "met", "recipe")
     )
-    colours = (*COLOURS[len(ways) :], *COLOURS)  # of styles: others than of ways, if they suffice
     figure = new_figure(8.6, 3.2 * len(tasks) + 0.6)
     for line, task in zip(figure.subplots(len(tasks), 2, squeeze=False), tasks, strict=True):
         left, right = line
@@ -32,26 +48,28 @@ def adaptation_figure(results: Mapping[str, Any]) -> Figure:
             mine = [row for row in rows if (row["task"], row["recipe"]) == (task, way)]
             x = [styles.index(row["met"]) + 0.18 * (number - 1) for row in mine]
             low, high = zip(*(row["accuracy_ci95"] for row in mine), strict=True)
-            left.vlines(x, low, high, color=COLOURS[number], linewidth=1.6)
+            left.vlines(x, low, high, color=style(number)["color"], linewidth=1.6)
             left.plot(
-                x, [row["accuracy"] for row in mine], ls="none", color=COLOURS[number],
-                marker=SHAPES[number], markersize=5, label=way,
+                x, [row["accuracy"] for row in mine], ls="none", markersize=5, label=way,
+                **style(number),
             )  # fmt: skip
         left.set_xticks(range(len(styles)), styles)
         heading = lines_of(f"{plain(name(task))}: accuracy", 36)
         left.set(title=heading, xlim=(-0.5, len(styles) - 0.5))
-        for number, style in enumerate(styles):
+        for number, met in enumerate(styles):
             some = [
-                row for row in results["few_images"] if (row["task"], row["met"]) == (task, style)
+                row for row in results["few_images"] if (row["task"], row["met"]) == (task, met)
             ]
             if not some:
                 continue
-            colour, counts = colours[number], [row["images"] for row in some]
+            # Other colours than those of the ways, as long as they suffice.
+            colour = COLOURS[(len(ways) + number) % len(COLOURS)]
+            marks = {**style(number), "color": colour, "ls": DASHES[number % len(DASHES)]}
+            counts = [row["images"] for row in some]
             low, high = zip(*(row["accuracy_90"] for row in some), strict=True)
             right.fill_between(counts, low, high, color=colour, alpha=0.15, linewidth=0)
             right.plot(
-                counts, [row["accuracy"] for row in some], color=colour, marker=SHAPES[number],
-                linestyle=DASHES[number], markersize=4.5, label=style,
+                counts, [row["accuracy"] for row in some], markersize=4.5, label=met, **marks,
             )  # fmt: skip
         right.set(title="without labels, on all other images", xlabel="images calibrated by")
         if right.lines:
@@ -64,35 +82,26 @@ def adaptation_figure(results: Mapping[str, Any]) -> Figure:
 
 
 def score_table(rows: Sequence[Row]) -> Table:
-    """Scores of each way to calibrate on each style.
-
-    Args:
-        rows: `classification` of a study's results.
-    """
-    return Table(
-        columns=(
-            "Task", "Met", "Calibration", "Accuracy [95 %]", "AUC [95 %]", "Sensitivity",
-            "Specificity", "ECE", "Prevalence", "Mean probability",
-            "Accuracy if these images chose the threshold", "Two groups seen", "Images",
-        ),
-        rows=[
-            (
-                name(row["task"]),
-                row["met"],
-                row["recipe"],
-                with_interval(row["accuracy"], row["accuracy_ci95"]),
-                with_interval(row["auc"], row["auc_ci95"]),
-                *(f"{row[key]:.3f}" for key in (
-                    "sensitivity", "specificity", "ece", "prevalence", "mean_probability",
-                    "best_threshold_accuracy",
-                )),
-                f"{row['two_groups']} of {len(row['seeds'])}",
-                str(row["n"]),
-            )
-            for row in rows
-        ],
-        words=("Task", "Met", "Calibration"),
-    )  # fmt: skip
+    """Scores of each way to calibrate on each style, from `classification` of a study's results."""
+    records = [
+        {
+            "Task": name(row["task"]),
+            "Met": row["met"],
+            "Calibration": row["recipe"],
+            "Accuracy [95 %]": estimate(row, "accuracy"),
+            "AUC [95 %]": estimate(row, "auc"),
+            "Sensitivity": f"{row['sensitivity']:.3f}",
+            "Specificity": f"{row['specificity']:.3f}",
+            "ECE": f"{row['ece']:.3f}",
+            "Prevalence": f"{row['prevalence']:.3f}",
+            "Mean probability": f"{row['mean_probability']:.3f}",
+            BEST_THRESHOLD: f"{row['best_threshold_accuracy']:.3f}",
+            "Two groups seen": f"{row['two_groups']} of {len(row['seeds'])}",
+            "Images": str(row["n"]),
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Task", "Met", "Calibration"))
 
 
 def difference_table(rows: Sequence[Row]) -> Table:
@@ -101,20 +110,18 @@ def difference_table(rows: Sequence[Row]) -> Table:
     Args:
         rows: `comparisons` of a study's results.
     """
-    return Table(
-        columns=("Task", "Met", "Accuracy, without labels less as trained [95 %]",
-                 "McNemar's p, each seed"),
-        rows=[
-            (
-                name(row["task"]),
-                row["met"],
-                with_interval(row["accuracy_difference"], row["accuracy_difference_ci95"]),
-                ", ".join(p_value(test["p_value"]) for test in row["mcnemar"]),
-            )
-            for row in rows
-        ],
-        words=("Task", "Met"),
-    )  # fmt: skip
+    records = [
+        {
+            "Task": name(row["task"]),
+            "Met": row["met"],
+            "Accuracy, without labels less as trained [95 %]": estimate(row, "accuracy_difference"),
+            "McNemar's p, each seed": ", ".join(
+                p_value(test["p_value"]) for test in row["mcnemar"]
+            ),
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Task", "Met"))
 
 
 def few_table(rows: Sequence[Row]) -> Table:
@@ -123,21 +130,17 @@ def few_table(rows: Sequence[Row]) -> Table:
     Args:
         rows: `few_images` of a study's results.
     """
-    return Table(
-        columns=("Task", "Met", "Images without labels", "Accuracy [middle 90 % of draws]",
-                 "Two groups seen"),
-        rows=[
-            (
-                name(row["task"]),
-                row["met"],
-                str(row["images"]),
-                with_interval(row["accuracy"], row["accuracy_90"]),
-                f"{row['two_groups']:.0%}",
-            )
-            for row in rows
-        ],
-        words=("Task", "Met"),
-    )  # fmt: skip
+    records = [
+        {
+            "Task": name(row["task"]),
+            "Met": row["met"],
+            "Images without labels": str(row["images"]),
+            "Accuracy [middle 90 % of draws]": with_interval(row["accuracy"], row["accuracy_90"]),
+            "Two groups seen": f"{row['two_groups']:.0%}",
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Task", "Met"))
 
 
 def write_adaptation(results: Mapping[str, Any], folder: Path) -> None:
@@ -147,9 +150,8 @@ def write_adaptation(results: Mapping[str, Any], folder: Path) -> None:
         results: of `jxr.studies.classification.adaptation`.
         folder: is made if need be.
     """
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
     part = results["part"]
-    adaptation_figure(results).savefig(folder / "figures" / f"{part}-accuracy.png", dpi=150)
+    save_figures({f"{part}-accuracy": adaptation_figure(results)}, folder)
     tables = {
         "Scores": score_table(results["classification"]),
         "Differences": difference_table(results["comparisons"]),

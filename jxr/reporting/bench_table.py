@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from jxr.reporting.labels import Row, name
-from jxr.reporting.tables import Table, sections, without
+from jxr.reporting.tables import Table, sections, tabulated, without
 
 # What is timed, where the label of a results row would not do.
 NAMES = {
@@ -28,24 +28,21 @@ def bench_table(rows: Sequence[Row]) -> Table:
     Returns:
         One row for each, in the same order.
     """
-    return Table(
-        columns=("What", "Peer", "Ours", "Peer's", "Unit", "Ratio", "Batch", "Device", "Type"),
-        rows=[
-            (
-                NAMES.get(row["what"]) or name(row["what"]),
-                row["peer_name"],
-                rate(row["ours"]),
-                rate(row["peer"]),
-                row["unit"],
-                f"{row['ratio']:.2f}",
-                str(row["batch"]),
-                row["device"],
-                row["dtype"],
-            )
-            for row in rows
-        ],
-        words=("What", "Peer", "Unit", "Device", "Type"),
-    )
+    records = [
+        {
+            "What": NAMES.get(row["what"]) or name(row["what"]),
+            "Peer": row["peer_name"],
+            "Ours": rate(row["ours"]),
+            "Peer's": rate(row["peer"]),
+            "Unit": row["unit"],
+            "Ratio": f"{row['ratio']:.2f}",
+            "Batch": str(row["batch"]),
+            "Device": row["device"],
+            "Type": row["dtype"],
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("What", "Peer", "Unit", "Device", "Type"))
 
 
 def bench_page(rows: Sequence[Row]) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from jxr.reporting.drawing import COLOURS, SHAPES, lines_of, new_figure, plain, tidy
+from jxr.reporting.drawing import COLOURS, SHAPES, lines_of, new_figure, plain, save_figures, tidy
 from jxr.reporting.labels import SCORES, SIGMA, Row, name
-from jxr.reporting.tables import Table, p_value, sections, with_interval
+from jxr.reporting.tables import Table, estimate, p_value, sections, tabulated
 
 KINDS = {"vgg16": "VGG-16", "control-global_statistics": "ten global numbers"}
 
@@ -59,39 +59,24 @@ def blur_effect_figure(results: Mapping[str, Any]) -> Figure:
 
 
 def difference_table(rows: Sequence[Row]) -> Table:
-    """By how much B scores above A on the same images.
-
-    Args:
-        rows: `comparisons` of a study's results.
-    """
-    return Table(
-        columns=(
-            "Task",
-            "Features",
-            f"A: {SIGMA} trained → tested",
-            "B",
-            "Accuracy, B less A [95 %]",
-            "AUC, B less A [95 %]",
-            "Only A right",
-            "Only B right",
-            "McNemar's p",
-        ),
-        rows=[
-            (
-                name(row["task"]),
-                KINDS[row["features"]],
-                " → ".join(f"{sigma:g}" for sigma in row["train_test_a"]),
-                " → ".join(f"{sigma:g}" for sigma in row["train_test_b"]),
-                with_interval(row["accuracy_difference"], row["accuracy_difference_ci95"]),
-                with_interval(row["auc_difference"], row["auc_difference_ci95"]),
-                str(row["b"]),
-                str(row["c"]),
-                p_value(row["p_value"]),
-            )
-            for row in rows
-        ],
-        words=("Task", "Features", f"A: {SIGMA} trained → tested", "B"),
-    )
+    """By how much B scores above A on the same images, from `comparisons` of a study's results."""
+    records = [
+        {
+            "Task": name(row["task"]),
+            "Features": KINDS[row["features"]],
+            f"A: {SIGMA} trained → tested": " → ".join(
+                f"{sigma:g}" for sigma in row["train_test_a"]
+            ),
+            "B": " → ".join(f"{sigma:g}" for sigma in row["train_test_b"]),
+            "Accuracy, B less A [95 %]": estimate(row, "accuracy_difference"),
+            "AUC, B less A [95 %]": estimate(row, "auc_difference"),
+            "Only A right": str(row["b"]),
+            "Only B right": str(row["c"]),
+            "McNemar's p": p_value(row["p_value"]),
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Task", "Features", f"A: {SIGMA} trained → tested", "B"))
 
 
 def matrix_table(rows: Sequence[Row]) -> Table:
@@ -100,26 +85,20 @@ def matrix_table(rows: Sequence[Row]) -> Table:
     Args:
         rows: `classification` or `matched` of a study's results.
     """
-    return Table(
-        columns=(
-            "Task", "Features", f"{SIGMA} trained", "tested", "Accuracy [95 %]", "AUC [95 %]",
-            "Sensitivity", "Specificity",
-        ),
-        rows=[
-            (
-                name(row["task"]),
-                KINDS[row["features"]],
-                f"{row['train_sigma']:g}",
-                f"{row['sigma']:g}",
-                with_interval(row["accuracy"], row["accuracy_ci95"]),
-                with_interval(row["auc"], row["auc_ci95"]),
-                f"{row['sensitivity']:.3f}",
-                f"{row['specificity']:.3f}",
-            )
-            for row in rows
-        ],
-        words=("Task", "Features"),
-    )  # fmt: skip
+    records = [
+        {
+            "Task": name(row["task"]),
+            "Features": KINDS[row["features"]],
+            f"{SIGMA} trained": f"{row['train_sigma']:g}",
+            "tested": f"{row['sigma']:g}",
+            "Accuracy [95 %]": estimate(row, "accuracy"),
+            "AUC [95 %]": estimate(row, "auc"),
+            "Sensitivity": f"{row['sensitivity']:.3f}",
+            "Specificity": f"{row['specificity']:.3f}",
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Task", "Features"))
 
 
 def write_blur_effect(results: Mapping[str, Any], folder: Path) -> None:
@@ -129,8 +108,7 @@ def write_blur_effect(results: Mapping[str, Any], folder: Path) -> None:
         results: of `jxr.studies.classification.blur_effect`.
         folder: is made if need be.
     """
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    blur_effect_figure(results).savefig(folder / "figures" / "blur_effect.png", dpi=150)
+    save_figures({"blur_effect": blur_effect_figure(results)}, folder)
     tables = {
         "Differences": difference_table(results["comparisons"]),
         "All test images": matrix_table(results["classification"]),

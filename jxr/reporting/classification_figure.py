@@ -7,10 +7,26 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jxr.reporting.drawing import COLOURS, REPORT, lines_of, new_figure, plain, style, tidy
+from jxr.reporting.drawing import (
+    REPORT,
+    lines_of,
+    new_figure,
+    plain,
+    save_figures,
+    style,
+    tidy,
+)
 from jxr.reporting.labels import SCORES, Row, arm, name, only_originals
 from jxr.reporting.report_values import ACCURACY, SIGMA
-from jxr.reporting.tables import Table, classification_table, sections, with_interval, without
+from jxr.reporting.tables import (
+    BEST_THRESHOLD,
+    Table,
+    classification_table,
+    estimate,
+    sections,
+    tabulated,
+    without,
+)
 
 
 def scores_figure(rows: Sequence[Row], published: bool) -> Figure:
@@ -28,6 +44,7 @@ def scores_figure(rows: Sequence[Row], published: bool) -> Figure:
         list(dict.fromkeys(map(key, rows)))
         for key in (lambda row: row["task"], lambda row: row["recipe"], arm)
     )
+    beside = False
     step = min(0.22, 0.9 / len(recipes))  # an arm takes 1
     figure = new_figure(8.6, (0.12 * len(recipes) * len(arms) + 0.7) * len(tasks) + 0.8)
     panels = figure.subplots(len(tasks), len(SCORES), sharey=True, squeeze=False)
@@ -38,19 +55,20 @@ def scores_figure(rows: Sequence[Row], published: bool) -> Figure:
                     continue
                 number = recipes.index(row["recipe"])
                 y = arms.index(arm(row)) + step * (number - (len(recipes) - 1) / 2)
-                axes.hlines(y, *row[f"{score}_ci95"], color=COLOURS[number], linewidth=1.6)
+                axes.hlines(y, *row[f"{score}_ci95"], color=style(number)["color"], linewidth=1.6)
                 axes.plot(row[score], y, ls="none", markersize=4.5, **style(number))
                 value = ACCURACY.get((task, row["train_on"], row["test_on"]))
                 alike = only_originals(row) or row["sigma"] == SIGMA
                 if published and score == "accuracy" and alike and value is not None:
                     axes.plot(value, arms.index(arm(row)), **REPORT)
+                    beside = True
             heading = lines_of(f"{plain(name(task))}: {title}", 30)
             axes.set(title=heading, ylim=(len(arms) - 0.5, -0.5))
             axes.set_yticks(range(len(arms)), arms)
             tidy(axes)
     handles = [Line2D([], [], ls="none", **style(number)) for number in range(len(recipes))]
     labels = list(recipes)
-    if published:
+    if beside:
         handles.append(Line2D([], [], **REPORT))
         labels.append("published in the report (recovered: by U-Net)")
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
@@ -74,7 +92,9 @@ def reliability_figure(rows: Sequence[Row]) -> Figure:
         for row in (row for row in shown if row["task"] == task):
             number = recipes.index(row["recipe"])
             total = sum(row["count"])
-            axes.plot(row["predicted"], row["observed"], color=COLOURS[number], linewidth=0.9)
+            axes.plot(
+                row["predicted"], row["observed"], color=style(number)["color"], linewidth=0.9
+            )
             axes.scatter(
                 row["predicted"], row["observed"], [8 + 250 * n / total for n in row["count"]],
                 alpha=0.7, label=f"{row['recipe']}, ECE {row['ece']:.3f}", **style(number),
@@ -121,88 +141,56 @@ def recipe_table(rows: Sequence[Row]) -> Table:
 
 def operating_table(rows: Sequence[Row]) -> Table:
     """What thresholds of a certain sensitivity on validation images give on the images scored."""
-    return Table(
-        columns=(
-            "Task",
-            "Recipe",
-            "Trained → tested on",
-            "Sensitivity on validation images",
-            "Sensitivity",
-            "Specificity",
-            "Accuracy [95 %]",
-        ),
-        rows=[
-            (
-                name(row["task"]),
-                row["recipe"],
-                arm(row),
-                f"{row['sensitivity_wanted']:.2f}",
-                f"{row['sensitivity']:.3f}",
-                f"{row['specificity']:.3f}",
-                with_interval(row["accuracy"], row["accuracy_ci95"]),
-            )
-            for row in rows
-        ],
-        words=("Task", "Recipe", "Trained → tested on"),
-    )
+    records = [
+        {
+            "Task": name(row["task"]),
+            "Recipe": row["recipe"],
+            "Trained → tested on": arm(row),
+            "Sensitivity on validation images": f"{row['sensitivity_wanted']:.2f}",
+            "Sensitivity": f"{row['sensitivity']:.3f}",
+            "Specificity": f"{row['specificity']:.3f}",
+            "Accuracy [95 %]": estimate(row, "accuracy"),
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Task", "Recipe", "Trained → tested on"))
 
 
 def calibration_table(rows: Sequence[Row]) -> Table:
     """Expected calibration errors, one row a classifier and kind of image."""
-    return Table(
-        columns=(
-            "Task",
-            "Recipe",
-            "Trained → tested on",
-            "ECE",
-            "Prevalence",
-            "assumed",
-            "Accuracy if these images chose the threshold",
-        ),
-        rows=[
-            (
-                name(row["task"]),
-                row["recipe"],
-                arm(row),
-                f"{row['ece']:.3f}",
-                f"{row['prevalence']:.3f}",
-                f"{row['assumed_prevalence']:.3f}",
-                f"{row['best_threshold_accuracy']:.3f}",
-            )
-            for row in rows
-        ],
-        words=("Task", "Recipe", "Trained → tested on"),
-    )
+    records = [
+        {
+            "Task": name(row["task"]),
+            "Recipe": row["recipe"],
+            "Trained → tested on": arm(row),
+            "ECE": f"{row['ece']:.3f}",
+            "Prevalence": f"{row['prevalence']:.3f}",
+            "assumed": f"{row['assumed_prevalence']:.3f}",
+            BEST_THRESHOLD: f"{row['best_threshold_accuracy']:.3f}",
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Task", "Recipe", "Trained → tested on"))
 
 
 def comparison_table(rows: Sequence[Row]) -> Table:
     """Differences of B from A on the same images, with paired intervals and McNemar's tests."""
-    return Table(
-        columns=(
-            "Task",
-            "Recipe",
-            "A",
-            "B",
-            "Accuracy, B less A [95 %]",
-            "AUC, B less A [95 %]",
-            "Same decision",
-            "McNemar's p, each seed",
-        ),
-        rows=[
-            (
-                name(row["task"]),
-                row["recipe"],
-                row["classifier_a"],
-                row["classifier_b"],
-                with_interval(row["accuracy_difference"], row["accuracy_difference_ci95"]),
-                with_interval(row["auc_difference"], row["auc_difference_ci95"]),
-                f"{row['agreement']:.3f}",
-                ", ".join(f"{test['p_value']:.2g}" for test in row["mcnemar"]),
-            )
-            for row in rows
-        ],
-        words=("Task", "Recipe", "A", "B"),
-    )
+    records = [
+        {
+            "Task": name(row["task"]),
+            "Recipe": row["recipe"],
+            "A": row["classifier_a"],
+            "B": row["classifier_b"],
+            "Accuracy, B less A [95 %]": estimate(row, "accuracy_difference"),
+            "AUC, B less A [95 %]": estimate(row, "auc_difference"),
+            "Same decision": f"{row['agreement']:.3f}",
+            "McNemar's p, each seed": ", ".join(
+                f"{test['p_value']:.2g}" for test in row["mcnemar"]
+            ),
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Task", "Recipe", "A", "B"))
 
 
 def write_classification(results: Mapping[str, Any], folder: Path) -> None:
@@ -212,14 +200,12 @@ def write_classification(results: Mapping[str, Any], folder: Path) -> None:
         results: of `jxr.studies.classification.study`.
         folder: is made if need be.
     """
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
     part = results["part"]
     figures = {
-        "scores": scores_figure(results["classification"], published=part == "test"),
-        "reliability": reliability_figure(results["calibration"]),
+        f"{part}-scores": scores_figure(results["classification"], published=part == "test"),
+        f"{part}-reliability": reliability_figure(results["calibration"]),
     }
-    for title, figure in figures.items():
-        figure.savefig(folder / "figures" / f"{part}-{title}.png", dpi=150)
+    save_figures(figures, folder)
     scores, matched = map(classification_table, (results["classification"], results["matched"]))
     no_report = {"Report"}
     tables = {

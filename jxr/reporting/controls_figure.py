@@ -7,9 +7,9 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jxr.reporting.drawing import COLOURS, lines_of, new_figure, plain, style, tidy
+from jxr.reporting.drawing import COLOURS, lines_of, new_figure, plain, save_figures, style, tidy
 from jxr.reporting.labels import Row, arm, name
-from jxr.reporting.tables import Table, classification_table, sections, without
+from jxr.reporting.tables import Table, classification_table, sections, tabulated, without
 
 PREFIX = "control-"
 PANELS = {"classification": "all test images", "matched": "paired images of equal sharpness"}
@@ -66,27 +66,21 @@ def matching_table(rows: Sequence[Row]) -> Table:
     Args:
         rows: `matching` of results.json.
     """
-    return Table(
-        columns=(
-            "Task", "Negative", "Positive", "Pairs", "Caliper (SD)", "SMD before", "SMD after",
-            "AUC of sharpness before", "after",
-        ),
-        rows=[
-            (
-                name(row["task"]),
-                str(row["negatives"]),
-                str(row["positives"]),
-                str(row["pairs"]),
-                f"{row['caliper']:g}",
-                f"{row['smd_before']:.3f}",
-                f"{row['smd_after']:.4f}",
-                f"{row['auc_before']:.3f}",
-                f"{row['auc_after']:.3f}",
-            )
-            for row in rows
-        ],
-        words=("Task",),
-    )  # fmt: skip
+    records = [
+        {
+            "Task": name(row["task"]),
+            "Negative": str(row["negatives"]),
+            "Positive": str(row["positives"]),
+            "Pairs": str(row["pairs"]),
+            "Caliper (SD)": f"{row['caliper']:g}",
+            "SMD before": f"{row['smd_before']:.3f}",
+            "SMD after": f"{row['smd_after']:.4f}",
+            "AUC of sharpness before": f"{row['auc_before']:.3f}",
+            "after": f"{row['auc_after']:.3f}",
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Task",))
 
 
 def write_controls(results: Mapping[str, Any], folder: Path) -> None:
@@ -96,8 +90,7 @@ def write_controls(results: Mapping[str, Any], folder: Path) -> None:
         results: of `jxr.studies.classification.controls_study`.
         folder: is made if need be.
     """
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    controls_figure(results).savefig(folder / "figures" / "controls.png", dpi=150)
+    save_figures({"controls": controls_figure(results)}, folder)
     # The report's accuracies are those of all images, whose classes are not of equal size.
     tables = {
         "All test images": classification_table(results["classification"]),

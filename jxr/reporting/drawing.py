@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -19,8 +20,9 @@ FAINT = "#5d6670"
 
 
 def style(number: int) -> dict[str, Any]:
-    """Colour and shape of the marks of one of several."""
-    return {"color": COLOURS[number], "marker": SHAPES[number]}
+    """Colour and shape of the marks of one of several; beyond six they are paired anew."""
+    turn, place = divmod(number, len(COLOURS))
+    return {"color": COLOURS[place], "marker": SHAPES[(place + turn) % len(SHAPES)]}
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -34,6 +36,13 @@ def new_canvas(width: float, height: float) -> tuple[Figure, Axes]:
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
     return figure, axes
+
+
+def save_figures(figures: Mapping[str, Figure], folder: Path) -> None:
+    """Writes `figures/NAME.png` in a folder, which is made if need be."""
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        figure.savefig(folder / "figures" / f"{name}.png", dpi=150)
 
 
 def tidy(axes: Axes) -> None:

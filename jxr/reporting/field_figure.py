@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jxr.reporting.drawing import COLOURS, DASHES, INK, SHAPES, new_figure, tidy
+from jxr.reporting.drawing import COLOURS, DASHES, INK, SHAPES, new_figure, save_figures, tidy
 from jxr.reporting.field_tables import OPERATOR_NAMES, field_tables, method_name, millimetres
 from jxr.reporting.labels import SIGMA, Row
 from jxr.reporting.tables import sections
@@ -136,14 +136,12 @@ def write_field(results: Mapping[str, Any], folder: Path) -> None:
         results: of `jxr.studies.field.study`.
         folder: is made if need be.
     """
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
     figures = {
         "zones": zones_figure(results["restoration"]),
         "growth": growth_figure(results["growth"]),
         "clinical": clinical_figure(results["clinical"]),
     }
-    for key, figure in figures.items():
-        figure.savefig(folder / "figures" / f"{key}.png", dpi=150)
+    save_figures(figures, folder)
     (folder / "tables.md").write_text(sections(field_tables(results)))
 
 

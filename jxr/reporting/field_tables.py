@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jxr.reporting.labels import DASH, SIGMA, TIMES, Row, name
-from jxr.reporting.tables import Table, number
+from jxr.reporting.tables import Table, number, tabulated
 
 OPERATOR_NAMES = {
     "stationary": "stationary (FFT)",
@@ -34,31 +34,24 @@ def field_tables(results: Mapping[str, Any]) -> dict[str, Table]:
 
 def blur_table(fields: Sequence[Row]) -> Table:
     """Returns the blur of each exposure of the restoration, and how far stand-ins are from it."""
-    return Table(
-        columns=(
-            "Exposure", "Spot", "M", "Pitch (mm)", f"{SIGMA} along: anode edge", "centre",
-            "cathode edge", "Model", "PSF error, mean", "largest", "RMSE on images",
-        ),
-        rows=[
-            (
-                field["title"],
-                millimetres(field["geometry"]["focal_spot_mm"]),
-                f"{field['geometry']['magnification']:.2f}",
-                f"{field['geometry']['pixel_pitch_mm']:.3f}",
-                *(
-                    f"{field['sigma_px'][place][0]:.2f} px"
-                    for place in ("anode_edge", "centre", "cathode_edge")
-                ),
-                f"low rank, {field['rank']}" if model == "low_rank" else "central PSF",
-                f"{errors['psf_error_mean']:.1e}",
-                f"{errors['psf_error_max']:.1e}",
-                f"{errors['image_rmse']:.1e}",
-            )
-            for field in fields
-            for model, errors in field["errors"].items()
-        ],
-        words=("Exposure", "Spot", "Model"),
-    )  # fmt: skip
+    records = [
+        {
+            "Exposure": field["title"],
+            "Spot": millimetres(field["geometry"]["focal_spot_mm"]),
+            "M": f"{field['geometry']['magnification']:.2f}",
+            "Pitch (mm)": f"{field['geometry']['pixel_pitch_mm']:.3f}",
+            f"{SIGMA} along: anode edge": f"{field['sigma_px']['anode_edge'][0]:.2f} px",
+            "centre": f"{field['sigma_px']['centre'][0]:.2f} px",
+            "cathode edge": f"{field['sigma_px']['cathode_edge'][0]:.2f} px",
+            "Model": f"low rank, {field['rank']}" if model == "low_rank" else "central PSF",
+            "PSF error, mean": f"{errors['psf_error_mean']:.1e}",
+            "largest": f"{errors['psf_error_max']:.1e}",
+            "RMSE on images": f"{errors['image_rmse']:.1e}",
+        }
+        for field in fields
+        for model, errors in field["errors"].items()
+    ]
+    return tabulated(records, words=("Exposure", "Spot", "Model"))
 
 
 def restoration_table(rows: Sequence[Row]) -> Table:
@@ -79,50 +72,41 @@ def restoration_table(rows: Sequence[Row]) -> Table:
         pairs = zip(row["mse_of_images"], rival["mse_of_images"], strict=True)
         return f"{sum(a < b for a, b in pairs)} of {row['n']}"
 
-    return Table(
-        columns=(
-            "Exposure", "Noise", "Model", "Method", "Strength", "MSE", "PSNR (dB)", "Anode side",
-            "Centre", "Cathode side", "Better than stationary",
-        ),
-        rows=[
-            (
-                row["exposure"],
-                f"{row['noise']:g}",
-                model_name(row),
-                name(row["method"]),
-                number(row["strength"], ".3g"),
-                f"{row['mse']:.3e}",
-                f"{row['psnr']:.2f}",
-                *(f"{error:.2e}" for error in row["mse_by_zone"].values()),
-                wins(row),
-            )
-            for row in rows
-        ],
-        words=("Exposure", "Model", "Method"),
-    )  # fmt: skip
+    records = [
+        {
+            "Exposure": row["exposure"],
+            "Noise": f"{row['noise']:g}",
+            "Model": model_name(row),
+            "Method": name(row["method"]),
+            "Strength": number(row["strength"], ".3g"),
+            "MSE": f"{row['mse']:.3e}",
+            "PSNR (dB)": f"{row['psnr']:.2f}",
+            "Anode side": f"{row['mse_by_zone']['anode_side']:.2e}",
+            "Centre": f"{row['mse_by_zone']['centre']:.2e}",
+            "Cathode side": f"{row['mse_by_zone']['cathode_side']:.2e}",
+            "Better than stationary": wins(row),
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Exposure", "Model", "Method"))
 
 
 def growth_table(rows: Sequence[Row]) -> Table:
     """Returns time and memory of each operator at each size; the extrapolated ones are marked."""
-    return Table(
-        columns=(
-            "Operator", "Size", "Seconds", "Peak (MB)", "Temporary (MB)", "Image (MB)",
-            "Largest PSF error",
-        ),
-        rows=[
-            (
-                OPERATOR_NAMES[row["operator"]],
-                str(row["size"]),
-                f"{row['seconds']:.3g}" + (" (extrapolated)" if row.get("extrapolated") else ""),
-                number(row.get("peak_mb"), ".0f"),
-                number(row.get("temporary_mb"), ".0f"),
-                number(row.get("image_mb"), ".1f"),
-                number(row.get("psf_error_max"), ".1e"),
-            )
-            for row in rows
-        ],
-        words=("Operator",),
-    )  # fmt: skip
+    records = [
+        {
+            "Operator": OPERATOR_NAMES[row["operator"]],
+            "Size": str(row["size"]),
+            "Seconds": f"{row['seconds']:.3g}"
+            + (" (extrapolated)" if row.get("extrapolated") else ""),
+            "Peak (MB)": number(row.get("peak_mb"), ".0f"),
+            "Temporary (MB)": number(row.get("temporary_mb"), ".0f"),
+            "Image (MB)": number(row.get("image_mb"), ".1f"),
+            "Largest PSF error": number(row.get("psf_error_max"), ".1e"),
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Operator",))
 
 
 def clinical_table(clinical: Mapping[str, Any]) -> Table:

@@ -93,11 +93,10 @@ def table1_figure(rows: Sequence[Row]) -> Figure:
         tidy(axes)
     panels[-1].set_xlabel("accuracy")
     ours = Line2D([], [], marker="o", color=COLOURS[0], linewidth=2)
-    handles = [ours, Line2D([], [], **REPORT)]
-    figure.legend(
-        handles, ["this run, 95 % interval", "the report"], loc="outside upper right", ncols=2,
-        frameon=False,
-    )  # fmt: skip
+    marks = {"this run, 95 % interval": ours}
+    if any(map(published_accuracy, rows)):
+        marks["the report"] = Line2D([], [], **REPORT)
+    figure.legend(marks.values(), marks.keys(), loc="outside upper right", ncols=2, frameon=False)
     return figure
 
 
@@ -149,7 +148,7 @@ def restoration_figure(rows: Sequence[Row]) -> Figure:
         tidy(axes)
     panels[-1].set_xlabel("mean squared error")
     marks = {label: Line2D([], [], ls="none", **style) for label, style in styles.items()}
-    if (0, "float32") in kinds:
+    if (0, "float32") in kinds and any(sigma in MSE for sigma, _ in levels):
         marks["the report (U-Net)"] = Line2D([], [], **REPORT)
     figure.legend(marks.values(), marks.keys(), loc="outside upper center", ncols=3, frameon=False)
     return figure

@@ -16,7 +16,6 @@ STYLES = ("page.css", "films.css", "sweep.css")
 SCRIPTS = ("slider.js", "lens.js", "values.js", "curves.js", "sort.js")  # in this order
 
 OFTEN_EQUAL = {"PSF", "Images", "Seeds", "Recipe"}
-PUBLISHED = {"Report", "Report's MSE"}
 
 
 def head(title: str) -> str:
@@ -79,20 +78,15 @@ def chart(file: Path, caption: str, wide: bool) -> str:
 
 
 def compact(table: Table) -> str:
-    """The table in HTML; of `OFTEN_EQUAL`, what is the same in all its rows is said below it.
-
-    A column of `PUBLISHED` is left out if it has no number: of data that the report lacks.
-    """
-    once, empty = {}, set()
+    """The table in HTML; of `OFTEN_EQUAL`, what is the same in all its rows is said below it."""
+    once = {}
     for i, column in enumerate(table.columns):
         values = {row[i] for row in table.rows}
         if column in OFTEN_EQUAL and len(values) == 1:
             once[column] = values.pop()
-        if column in PUBLISHED and values == {DASH}:
-            empty.add(column)
     words = ", ".join(f"{column}: {value}" for column, value in once.items())
     below = f'<p class="below">In all rows: {escape(words)}.</p>\n' if once else ""
-    return html_table(without(table, once.keys() | empty)) + below
+    return html_table(without(table, once.keys())) + below
 
 
 def html_table(table: Table, sortable: bool = True) -> str:

@@ -33,8 +33,7 @@ CAPTIONS = {
     "unet": "Figure 3. The U-Net as built in this run; channels above the blocks, pixels below, for"
     " a whole image.",
     "table1": "Accuracy on the test images at threshold 0.5. Lines are 95 % bootstrap intervals"
-    " over the patients of the test images, of the mean over seeds; diamonds are the report's"
-    " numbers, which come without intervals.",
+    " over the patients of the test images, of the mean over seeds",
     "roc": "Figure 4. ROC curves, one thin line a seed; the report's figure has those on the left.",
     "restoration": "Mean squared error of the pixel values in [0, 1], all test images; an error of"
     " 0 stands on the left edge.",
@@ -48,6 +47,7 @@ INTERVALS = (
     " In brackets 95 % intervals of the AUC: bootstrap over the patients of the test images, not"
     " stratified by class, the same patients for all seeds, of the mean over seeds."
 )
+DIAMONDS = "; diamonds are the report's numbers, which come without intervals"
 BANDS = (
     " Bands are such intervals of the sensitivity at each false positive rate by itself, not of the"
     " whole curve at once."
@@ -80,6 +80,10 @@ def write_page(
     if unknown := set(figures) - set(CAPTIONS):
         raise ValueError(f"no caption for figures {sorted(unknown)}; add it to CAPTIONS")
     captions = dict(CAPTIONS)
+    captions["table1"] += (
+        DIAMONDS if any(map(published_accuracy, results["classification"])) else ""
+    )
+    captions["table1"] += "."
     captions["roc"] += INTERVALS + (BANDS if results.get("roc_band") else "")
     charts = {key: chart(file, captions[key], key in WIDE) for key, file in figures.items()}
     sections = {key: html for key, html in page_sections(results, charts, examples).items() if html}
@@ -114,7 +118,7 @@ def page_sections(
         "Recovered images": "" if examples is None else gallery(examples, run_blur(results)),
     }
     if rows:
-        published = any(published_accuracy(row) for row in own_kind)
+        published = any(map(published_accuracy, own_kind))
         beside = "Table 1, beside the report's numbers"
         sections["Classification"] = (
             f"<h3>{beside if published else 'Trained and tested on the same kind'}</h3>\n"

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jxr.optics import Convention, Sampling, gaussian_psf, kernel_radius
+from jxr.reporting.drawing import save_figures
 from jxr.reporting.examples import Examples, examples_figure
 from jxr.reporting.figures import write_figures
 from jxr.reporting.methods_figure import methods_figure
@@ -59,8 +60,7 @@ def write_restoration(results: Mapping[str, Any], folder: Path) -> None:
         results: see `jxr.reporting.methods_figure`.
         folder: is made if need be.
     """
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    methods_figure(results["restoration"]).savefig(folder / "figures" / "methods.png", dpi=150)
+    save_figures({"methods": methods_figure(results["restoration"])}, folder)
     (folder / "tables.md").write_text(to_markdown(restoration_table(results["restoration"])))
 
 

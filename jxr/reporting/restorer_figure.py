@@ -6,9 +6,16 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from jxr.reporting.drawing import COLOURS, DASHES, INK, SHAPES, new_figure, tidy
+from jxr.reporting.drawing import COLOURS, DASHES, INK, SHAPES, new_figure, save_figures, tidy
 from jxr.reporting.labels import SIGMA, TIMES, Row, blur, name
-from jxr.reporting.tables import Table, number, restoration_table, to_hundredths, to_markdown
+from jxr.reporting.tables import (
+    Table,
+    number,
+    restoration_table,
+    tabulated,
+    to_hundredths,
+    to_markdown,
+)
 
 
 def grid_figure(rows: Sequence[Row]) -> Figure:
@@ -120,21 +127,18 @@ def limit_table(rows: Sequence[Row]) -> Table:
     Args:
         rows: `restoration` of results.json of the study.
     """
-    return Table(
-        columns=("Blur", "Not restored", "Linear limit", "Network", f"Limit {TIMES}", "SSIM"),
-        rows=[
-            (
-                blur(row),
-                number(none["mse"], ".3e"),
-                number(row["limit_mse"], ".3e"),
-                number(row["mse"], ".3e"),
-                number(row["limit_mse"] / row["mse"], ".2f"),
-                number(row["ssim"], ".4f"),
-            )
-            for none, row in zip(rows[::3], rows[2::3], strict=True)
-        ],
-        words=("Blur",),
-    )
+    records = [
+        {
+            "Blur": blur(row),
+            "Not restored": number(none["mse"], ".3e"),
+            "Linear limit": number(row["limit_mse"], ".3e"),
+            "Network": number(row["mse"], ".3e"),
+            f"Limit {TIMES}": number(row["limit_mse"] / row["mse"], ".2f"),
+            "SSIM": number(row["ssim"], ".4f"),
+        }
+        for none, row in zip(rows[::3], rows[2::3], strict=True)
+    ]
+    return tabulated(records, words=("Blur",))
 
 
 def regions_table(rows: Sequence[Row]) -> Table:
@@ -143,43 +147,37 @@ def regions_table(rows: Sequence[Row]) -> Table:
     Args:
         rows: `regions` of results.json.
     """
-    return Table(
-        columns=(
-            "Blur", "Part", "Linear limit", "Network", f"Limit {TIMES} [95 %]", "Mirrored, network",
-        ),
-        rows=[
-            (
-                blur(row),
-                row["region"],
-                number(row["limit_mse"], ".3e"),
-                number(row["mse_wiener_net"], ".3e"),
-                to_hundredths(row["limit_mse"] / row["mse_wiener_net"], row["ratio_ci95"]),
-                number(row["mse_mirrored"], ".3e"),
-            )
-            for row in rows
-        ],
-        words=("Blur", "Part"),
-    )  # fmt: skip
+    records = [
+        {
+            "Blur": blur(row),
+            "Part": row["region"],
+            "Linear limit": number(row["limit_mse"], ".3e"),
+            "Network": number(row["mse_wiener_net"], ".3e"),
+            f"Limit {TIMES} [95 %]": to_hundredths(
+                row["limit_mse"] / row["mse_wiener_net"], row["ratio_ci95"]
+            ),
+            "Mirrored, network": number(row["mse_mirrored"], ".3e"),
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Blur", "Part"))
 
 
 def large_table(rows: Sequence[Row]) -> Table:
     """The restorer on large images: the columns of `large` of results.json that matter."""
-    return Table(
-        columns=("Input", "Method", "Spectrum of", "MSE", "PSNR (dB)", "SSIM", "Images"),
-        rows=[
-            (
-                input_of(row),
-                name(row["method"]),
-                row["spectrum"],
-                number(row["mse"], ".3e"),
-                number(row["psnr"], ".2f"),
-                number(row["ssim"], ".4f"),
-                str(row["n"]),
-            )
-            for row in rows
-        ],
-        words=("Input", "Method", "Spectrum of"),
-    )
+    records = [
+        {
+            "Input": input_of(row),
+            "Method": name(row["method"]),
+            "Spectrum of": row["spectrum"],
+            "MSE": number(row["mse"], ".3e"),
+            "PSNR (dB)": number(row["psnr"], ".2f"),
+            "SSIM": number(row["ssim"], ".4f"),
+            "Images": str(row["n"]),
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Input", "Method", "Spectrum of"))
 
 
 def uncertainty_table(rows: Sequence[Row]) -> Table:
@@ -188,21 +186,18 @@ def uncertainty_table(rows: Sequence[Row]) -> Table:
     Args:
         rows: `uncertainty` of results.json.
     """
-    return Table(
-        columns=("Blur", "Wanted", "Covered", "Images, 5 to 95 %", "Mean bound", "Narrow to wide"),
-        rows=[
-            (
-                blur(row),
-                number(row["level"], ".2f"),
-                number(row["coverage"], ".3f"),
-                "{:.3f} to {:.3f}".format(*row["coverage_of_images"][::2]),
-                number(row["mean_bound"], ".4f"),
-                f"{row['narrowest_bound']:.4f} to {row['widest_bound']:.4f}",
-            )
-            for row in rows
-        ],
-        words=("Blur",),
-    )
+    records = [
+        {
+            "Blur": blur(row),
+            "Wanted": number(row["level"], ".2f"),
+            "Covered": number(row["coverage"], ".3f"),
+            "Images, 5 to 95 %": "{:.3f} to {:.3f}".format(*row["coverage_of_images"][::2]),
+            "Mean bound": number(row["mean_bound"], ".4f"),
+            "Narrow to wide": f"{row['narrowest_bound']:.4f} to {row['widest_bound']:.4f}",
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Blur",))
 
 
 def write_restorer(results: Mapping[str, Any], folder: Path) -> None:
@@ -212,11 +207,11 @@ def write_restorer(results: Mapping[str, Any], folder: Path) -> None:
         results: of `jxr.studies.restoration.study`.
         folder: is made if need be.
     """
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    grid_figure(results["grid"]).savefig(folder / "figures" / "grid.png", dpi=150)
+    figures = {"grid": grid_figure(results["grid"])}
     if results["told"]:
-        spectrum_figure(results["spectra"]).savefig(folder / "figures" / "spectrum.png", dpi=150)
-        told_figure(results["told"]).savefig(folder / "figures" / "told.png", dpi=150)
+        figures["spectrum"] = spectrum_figure(results["spectra"])
+        figures["told"] = told_figure(results["told"])
+    save_figures(figures, folder)
     tables = [limit_table(results["restoration"]), restoration_table(results["restoration"])]
     tables += [regions_table(results["regions"]), uncertainty_table(results["uncertainty"])]
     if results["large"]:

@@ -11,6 +11,7 @@ from jxr.models import VGG16, Head, split
 from jxr.models.vgg16 import LAYERS
 from jxr.reporting.drawing import COLOURS, FAINT, arrow, box, new_canvas
 from jxr.reporting.labels import SIGMA, TIMES, name
+from jxr.studies.features import feature_count
 
 LANE, BOX = 1.2, 1.0  # inches: one lane for each kind of images, and the boxes in it
 LEFT, LEFT_WIDTH = 0.1, 1.75
@@ -129,11 +130,6 @@ def backbone_lines(config: Mapping[str, Any]) -> list[str]:
     parameters = count(lambda: VGG16(rngs=nnx.Rngs(0)))
     return ["VGG-16", f"{len(LAYERS)} convolutions,", "frozen,", kinds[kind], f"{parameters:,}",
             "parameters"]  # fmt: skip
-
-
-def feature_count(size: int) -> int:
-    """How many features VGG-16 gives for an image of `size` pixels: five poolings, all channels."""
-    return (size // 32) ** 2 * LAYERS[-1][2]
 
 
 def head_lines(config: Mapping[str, Any], features: int) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from jxr.reporting.html import compact
 from jxr.reporting.labels import SCORES, SIGMA, Row, name
-from jxr.reporting.tables import Table, number, with_interval
+from jxr.reporting.tables import Table, estimate, number, tabulated
 
 # Of a panel, in units of the drawing; a phone shows one about as wide as its screen.
 WIDTH, HEIGHT = 420, 270
@@ -65,36 +65,23 @@ def sweep_section(rows: Sequence[Row]) -> str:
 
 
 def sweep_table(rows: Sequence[Row]) -> Table:
-    """Every score of the sweep.
-
-    Args:
-        rows: `sweep` of results.json.
-
-    Returns:
-        One row for each, in the same order.
-    """
-    return Table(
-        columns=(
-            "Task", "Tested on", SIGMA, "Accuracy [95 %]", "AUC [95 %]", "Sensitivity",
-            "Specificity", "Images", "Seeds", "Recipe",
-        ),
-        rows=[
-            (
-                name(row["task"]),
-                curve_name(row),
-                f"{row['sigma']:g}",
-                with_interval(row["accuracy"], row["accuracy_ci95"]),
-                with_interval(row["auc"], row["auc_ci95"]),
-                number(row["sensitivity"], ".3f"),
-                number(row["specificity"], ".3f"),
-                str(row["n"]),
-                str(len(row["seeds"])),
-                row["recipe"],
-            )
-            for row in rows
-        ],
-        words=("Task", "Tested on", "Recipe"),
-    )  # fmt: skip
+    """Every score of the sweep, from `sweep` of results.json."""
+    records = [
+        {
+            "Task": name(row["task"]),
+            "Tested on": curve_name(row),
+            SIGMA: f"{row['sigma']:g}",
+            "Accuracy [95 %]": estimate(row, "accuracy"),
+            "AUC [95 %]": estimate(row, "auc"),
+            "Sensitivity": number(row["sensitivity"], ".3f"),
+            "Specificity": number(row["specificity"], ".3f"),
+            "Images": str(row["n"]),
+            "Seeds": str(len(row["seeds"])),
+            "Recipe": row["recipe"],
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Task", "Tested on", "Recipe"))
 
 
 def of_originals(rows: Sequence[Row]) -> Mapping[str, Any]:
@@ -189,7 +176,7 @@ def curve(rows: Sequence[Row], axes: Axes, score: str, kind: int) -> str:
     line = [f"{a:g},{axes.y(row[score]):g}" for a, row in zip(x, rows, strict=True)]
     marks = ""
     for row, place in zip(rows, line, strict=True):
-        numbers = with_interval(row[score], row[f"{score}_ci95"])
+        numbers = estimate(row, score)
         marks += (
             f'<path class="mark" d="{MARKS[kind]}" transform="translate({place})"'
             f' data-sigma="{row["sigma"]:g}" data-numbers="{numbers}"/>\n'

@@ -6,9 +6,18 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from jxr.reporting.drawing import COLOURS, DASHES, SHAPES, lines_of, new_figure, plain, tidy
+from jxr.reporting.drawing import (
+    COLOURS,
+    DASHES,
+    SHAPES,
+    lines_of,
+    new_figure,
+    plain,
+    save_figures,
+    tidy,
+)
 from jxr.reporting.labels import SCORES, SIGMA, Row, name
-from jxr.reporting.tables import Table, sections, to_hundredths, with_interval, without
+from jxr.reporting.tables import Table, estimate, sections, tabulated, to_hundredths, without
 
 KINDS = {"blurred": "blurred", "recovered": "restored"}
 
@@ -43,12 +52,13 @@ def sigma_sweep_figure(results: Mapping[str, Any]) -> Figure:
                         ),
                         key=lambda row: row["sigma"],
                     )
+                    turn = divmod(dash, len(DASHES))  # of noises that share a dash, shapes differ
                     x = [row["sigma"] for row in mine]
                     low, high = zip(*(row[f"{score}_ci95"] for row in mine), strict=True)
                     axes.fill_between(x, low, high, color=COLOURS[colour], alpha=0.1, linewidth=0)
                     axes.plot(
                         x, [row[score] for row in mine], color=COLOURS[colour], linewidth=1.2,
-                        linestyle=DASHES[dash], marker=SHAPES[2 * colour + dash % 2], markersize=4,
+                        markersize=4, ls=DASHES[turn[1]], marker=SHAPES[2 * colour + sum(turn) % 2],
                         label=f"{label}, noise {noise:g}",
                     )  # fmt: skip
             heading = f"{plain(name(task))}, trained at {words}: {title}"
@@ -72,25 +82,21 @@ def break_table(rows: Sequence[Row]) -> Table:
     Args:
         rows: `breaks` of a study's results.
     """
-    table = Table(
-        columns=(
-            "Task", f"{SIGMA} trained", "Rate", "Images", "Noise", f"AUC breaks at {SIGMA} [95 %]",
-            f"Accuracy breaks at {SIGMA} [95 %]",
-        ),
-        rows=[
-            (
-                name(row["task"]),
-                f"{row['train_sigma']:g}",
-                f"{row['learning_rate']:g}",
-                KINDS[row["test_on"]],
-                f"{row['noise']:g}",
-                to_hundredths(row["auc_break"], row["auc_break_ci95"]),
-                to_hundredths(row["accuracy_break"], row["accuracy_break_ci95"]),
-            )
-            for row in rows
-        ],
-        words=("Task", "Images"),
-    )  # fmt: skip
+    records = [
+        {
+            "Task": name(row["task"]),
+            f"{SIGMA} trained": f"{row['train_sigma']:g}",
+            "Rate": f"{row['learning_rate']:g}",
+            "Images": KINDS[row["test_on"]],
+            "Noise": f"{row['noise']:g}",
+            f"AUC breaks at {SIGMA} [95 %]": to_hundredths(row["auc_break"], row["auc_break_ci95"]),
+            f"Accuracy breaks at {SIGMA} [95 %]": to_hundredths(
+                row["accuracy_break"], row["accuracy_break_ci95"]
+            ),
+        }
+        for row in rows
+    ]
+    table = tabulated(records, words=("Task", "Images"))
     return with_rate(table, rows)
 
 
@@ -101,24 +107,20 @@ def shift_table(rows: Sequence[Row]) -> Table:
         rows: `breaks` of a study's results.
     """
     restored = [row for row in rows if "auc_shift" in row]
-    table = Table(
-        columns=(
-            "Task", f"{SIGMA} trained", "Rate", "Noise", f"By AUC, in {SIGMA} [95 %]",
-            f"By accuracy, in {SIGMA} [95 %]",
-        ),
-        rows=[
-            (
-                name(row["task"]),
-                f"{row['train_sigma']:g}",
-                f"{row['learning_rate']:g}",
-                f"{row['noise']:g}",
-                to_hundredths(row["auc_shift"], row["auc_shift_ci95"]),
-                to_hundredths(row["accuracy_shift"], row["accuracy_shift_ci95"]),
-            )
-            for row in restored
-        ],
-        words=("Task",),
-    )  # fmt: skip
+    records = [
+        {
+            "Task": name(row["task"]),
+            f"{SIGMA} trained": f"{row['train_sigma']:g}",
+            "Rate": f"{row['learning_rate']:g}",
+            "Noise": f"{row['noise']:g}",
+            f"By AUC, in {SIGMA} [95 %]": to_hundredths(row["auc_shift"], row["auc_shift_ci95"]),
+            f"By accuracy, in {SIGMA} [95 %]": to_hundredths(
+                row["accuracy_shift"], row["accuracy_shift_ci95"]
+            ),
+        }
+        for row in restored
+    ]
+    table = tabulated(records, words=("Task",))
     return with_rate(table, restored)
 
 
@@ -142,10 +144,10 @@ def score_table(rows: Sequence[Row], differences: Sequence[Row]) -> Table:
                 KINDS[row["test_on"]],
                 f"{row['noise']:g}",
                 f"{row['sigma']:g}",
-                with_interval(row["accuracy"], row["accuracy_ci95"]),
-                with_interval(other["accuracy_difference"], other["accuracy_difference_ci95"]),
-                with_interval(row["auc"], row["auc_ci95"]),
-                with_interval(other["auc_difference"], other["auc_difference_ci95"]),
+                estimate(row, "accuracy"),
+                estimate(other, "accuracy_difference"),
+                estimate(row, "auc"),
+                estimate(other, "auc_difference"),
             )
             for row, other in zip(rows, differences, strict=True)
         ],
@@ -166,8 +168,7 @@ def write_sigma_sweep(results: Mapping[str, Any], folder: Path) -> None:
         results: of `jxr.studies.sweep.study`.
         folder: is made if need be.
     """
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    sigma_sweep_figure(results).savefig(folder / "figures" / "sweep.png", dpi=150)
+    save_figures({"sweep": sigma_sweep_figure(results)}, folder)
     tables = {
         "Where they break": break_table(results["breaks"]),
         "How far restoration moves that": shift_table(results["breaks"]),

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from jxr.reporting.drawing import COLOURS, DASHES, FAINT, SHAPES, new_figure, tidy
+from jxr.reporting.drawing import COLOURS, DASHES, FAINT, SHAPES, new_figure, save_figures, tidy
 from jxr.reporting.labels import SIGMA, Row
 from jxr.reporting.tables import Table, sections
 
@@ -82,7 +82,6 @@ def write_restorer_sweep(results: Mapping[str, Any], folder: Path) -> None:
         results: of `jxr.studies.sweep.unets`.
         folder: is made if need be.
     """
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    restorer_sweep_figure(results).savefig(folder / "figures" / "sweep.png", dpi=150)
+    save_figures({"sweep": restorer_sweep_figure(results)}, folder)
     table = restorer_sweep_table(results["restoration"])
     (folder / "tables.md").write_text(sections({"U-Nets over blur": table}))

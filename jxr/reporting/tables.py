@@ -7,6 +7,8 @@ from typing import Any
 from jxr.reporting.labels import DASH, Row, arm, blur, name
 from jxr.reporting.report_values import published_accuracy, published_mse
 
+BEST_THRESHOLD = "Accuracy if these images chose the threshold"
+
 
 @dataclass(frozen=True)
 class Table:
@@ -23,6 +25,12 @@ class Table:
     words: tuple[str, ...]
 
 
+def tabulated(records: Sequence[Mapping[str, str]], words: tuple[str, ...]) -> Table:
+    """A table of records that all have the same keys: the heads of the columns, in order."""
+    columns = tuple(records[0]) if records else ()
+    return Table(columns, [tuple(record.values()) for record in records], words)
+
+
 def number(value: float | int | None, spec: str) -> str:
     """A number in a format of Python's, or a dash for None."""
     return DASH if value is None else format(value, spec)
@@ -32,6 +40,11 @@ def with_interval(value: float, interval: Sequence[float]) -> str:
     """A fraction with its interval, as `0.875 [0.847, 0.899]`."""
     low, high = interval
     return f"{value:.4f} [{low:.3f}, {high:.3f}]"
+
+
+def estimate(row: Row, key: str) -> str:
+    """An estimate of a row with its 95 % interval."""
+    return with_interval(row[key], row[f"{key}_ci95"])
 
 
 def to_hundredths(value: float | None, interval: Sequence[float | None]) -> str:
@@ -46,7 +59,7 @@ def p_value(value: float) -> str:
 
 
 def classification_table(rows: Sequence[Row]) -> Table:
-    """Accuracy and AUC of each classifier, the report's accuracy beside ours.
+    """Accuracy and AUC of each classifier, the report's accuracy beside ours, if it has any.
 
     Args:
         rows: `classification` of results.json.
@@ -54,43 +67,29 @@ def classification_table(rows: Sequence[Row]) -> Table:
     Returns:
         One row for each, in the same order.
     """
-    return Table(
-        columns=(
-            "Task",
-            "Trained → tested on",
-            "Accuracy [95 %]",
-            "Report",
-            "AUC [95 %]",
-            "Sensitivity",
-            "Specificity",
-            "Images",
-            "Seeds",
-            "Recipe",
-            "Blur",
-        ),
-        rows=[
-            (
-                name(row["task"]),
-                arm(row),
-                with_interval(row["accuracy"], row["accuracy_ci95"]),
-                # In the report's digits: four, and two of 0.74.
-                number(published_accuracy(row), ".4f").removesuffix("00"),
-                with_interval(row["auc"], row["auc_ci95"]),
-                number(row["sensitivity"], ".3f"),
-                number(row["specificity"], ".3f"),
-                str(row["n"]),
-                str(len(row["seeds"])),
-                row["recipe"],
-                blur(row),
-            )
-            for row in rows
-        ],
-        words=("Task", "Trained → tested on", "Recipe", "Blur"),
-    )
+    records = [
+        {
+            "Task": name(row["task"]),
+            "Trained → tested on": arm(row),
+            "Accuracy [95 %]": estimate(row, "accuracy"),
+            # In the report's digits: four, and two of 0.74.
+            "Report": number(published_accuracy(row), ".4f").removesuffix("00"),
+            "AUC [95 %]": estimate(row, "auc"),
+            "Sensitivity": number(row["sensitivity"], ".3f"),
+            "Specificity": number(row["specificity"], ".3f"),
+            "Images": str(row["n"]),
+            "Seeds": str(len(row["seeds"])),
+            "Recipe": row["recipe"],
+            "Blur": blur(row),
+        }
+        for row in rows
+    ]
+    table = tabulated(records, words=("Task", "Trained → tested on", "Recipe", "Blur"))
+    return table if any(map(published_accuracy, rows)) else without(table, {"Report"})
 
 
 def restoration_table(rows: Sequence[Row]) -> Table:
-    """Errors of each restoration, the report's beside ours.
+    """Errors of each restoration, the report's beside ours, if it has any.
 
     Args:
         rows: `restoration` of results.json.
@@ -98,34 +97,22 @@ def restoration_table(rows: Sequence[Row]) -> Table:
     Returns:
         One row for each, in the same order. A null `psnr` (an image restored exactly) is a dash.
     """
-    return Table(
-        columns=(
-            "PSF",
-            "Blur",
-            "Method",
-            "Recipe",
-            "MSE",
-            "Report's MSE",
-            "PSNR (dB)",
-            "SSIM",
-            "Images",
-        ),
-        rows=[
-            (
-                name(row["psf"]),
-                blur(row),
-                name(row["method"]),
-                DASH if row["recipe"] in (None, "none") else row["recipe"],
-                number(row["mse"], ".3e"),
-                number(published_mse(row), ".3e"),
-                number(row["psnr"], ".2f"),
-                number(row["ssim"], ".4f"),
-                str(row["n"]),
-            )
-            for row in rows
-        ],
-        words=("PSF", "Blur", "Method", "Recipe"),
-    )
+    records = [
+        {
+            "PSF": name(row["psf"]),
+            "Blur": blur(row),
+            "Method": name(row["method"]),
+            "Recipe": DASH if row["recipe"] in (None, "none") else row["recipe"],
+            "MSE": number(row["mse"], ".3e"),
+            "Report's MSE": number(published_mse(row), ".3e"),
+            "PSNR (dB)": number(row["psnr"], ".2f"),
+            "SSIM": number(row["ssim"], ".4f"),
+            "Images": str(row["n"]),
+        }
+        for row in rows
+    ]
+    table = tabulated(records, words=("PSF", "Blur", "Method", "Recipe"))
+    return table if any(map(published_mse, rows)) else without(table, {"Report's MSE"})
 
 
 def error_table(rows: Sequence[Row]) -> Table:
@@ -161,23 +148,20 @@ def paired_table(rows: Sequence[Row]) -> Table:
     Returns:
         One row for each, in the same order.
     """
-    return Table(
-        columns=("Task", "A", "B", "Seed", "Images", "Only A right", "Only B right", "p"),
-        rows=[
-            (
-                name(row["task"]),
-                row["classifier_a"],
-                row["classifier_b"],
-                "all" if row["seed"] is None else str(row["seed"]),
-                str(row["n"]),
-                str(row["b"]),
-                str(row["c"]),
-                p_value(row["p_value"]),
-            )
-            for row in rows
-        ],
-        words=("Task", "A", "B"),
-    )
+    records = [
+        {
+            "Task": name(row["task"]),
+            "A": row["classifier_a"],
+            "B": row["classifier_b"],
+            "Seed": "all" if row["seed"] is None else str(row["seed"]),
+            "Images": str(row["n"]),
+            "Only A right": str(row["b"]),
+            "Only B right": str(row["c"]),
+            "p": p_value(row["p_value"]),
+        }
+        for row in rows
+    ]
+    return tabulated(records, words=("Task", "A", "B"))
 
 
 def summary(results: Mapping[str, Any]) -> str:
@@ -211,8 +195,10 @@ def without(table: Table, columns: Set[str]) -> Table:
 
 
 def sections(tables: Mapping[str, Table]) -> str:
-    """Tables in Markdown, each under its title."""
-    return "\n".join(f"## {title}\n\n{to_markdown(table)}" for title, table in tables.items())
+    """Tables in Markdown, each under its title; those without rows are left out."""
+    return "\n".join(
+        f"## {title}\n\n{to_markdown(table)}" for title, table in tables.items() if table.rows
+    )
 
 
 def to_markdown(table: Table) -> str:

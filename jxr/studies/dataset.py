@@ -41,6 +41,7 @@ class Dataset:
         train, validation, test: Rows; no patient of train is in validation, unless the source
             splits so (`notes` says it then).
         fingerprint: SHA-256 of what the images are.
+        resize: The method that brought them to their size.
         notes: What whoever reads results of these images should know, those of test above all.
     """
 
@@ -50,6 +51,7 @@ class Dataset:
     validation: Int[np.ndarray, " validation"]
     test: Int[np.ndarray, " test"]
     fingerprint: str
+    resize: str
     notes: tuple[str, ...] = ()
 
     def part(self, name: str) -> Int[np.ndarray, " rows"]:
@@ -139,6 +141,7 @@ def load_dataset(config: DataConfig, cache: Path) -> Dataset:
         validation=np.array([row[record.path] for record in validation]),
         test=np.array([row[record.path] for record in test]),
         fingerprint=images.fingerprint,
+        resize=config.resize,
         notes=notes,
     )
 

@@ -22,7 +22,7 @@ from jxr.config import BlurConfig, WeightsConfig
 from jxr.data import eval_batches
 from jxr.errors import UserError
 from jxr.files import exclusive, write_json
-from jxr.models.vgg16 import Convention, blocks, extract, graphdef
+from jxr.models.vgg16 import LAYERS, Convention, blocks, extract, graphdef
 from jxr.models.vgg16_weights import fetch, fingerprint, load_vgg16_weights, random_weights
 from jxr.studies.dataset import Dataset
 from jxr.training.processes import first_process_first
@@ -50,6 +50,11 @@ class Backbone(NamedTuple):
             params=blocks(self.params, 1, last_block),
             last_block=last_block,
         )
+
+
+def feature_count(size: int) -> int:
+    """Returns how many features there are of an image: all channels, after five poolings."""
+    return (size // 32) ** 2 * LAYERS[-1][2]
 
 
 def load_backbone(config: WeightsConfig) -> Backbone:
@@ -186,9 +191,8 @@ def dataset_features(
     dataset: Dataset,
     cache: Path,
     *,
-    resize: str,
     blur: BlurConfig | None,
-    seed: int,
+    seed: int = 0,
 ) -> Float[np.ndarray, "n features"]:
     """Returns the features of all images of a data set in one blur setting.
 
@@ -196,7 +200,6 @@ def dataset_features(
         backbone: The convolutions.
         dataset: The images.
         cache: Folder of the memory maps.
-        resize: The method that brought the images to their size.
         blur: The blur setting; None for the original images.
         seed: Of the noise, if the setting has any.
     """
@@ -212,7 +215,7 @@ def dataset_features(
         title="blurred features" if blur else "original features",
         source={
             "data": dataset.fingerprint,
-            "resize": resize,
+            "resize": dataset.resize,
             "blur": dataclasses.asdict(blur) if blur else None,
             "noise_seed": seed if blur and blur.noise else None,
         },

@@ -20,7 +20,7 @@ from jxr.studies.classifiers import (
     train_head,
 )
 from jxr.studies.dataset import Dataset, load_dataset
-from jxr.studies.features import Backbone, dataset_features, load_backbone
+from jxr.studies.features import dataset_features, load_backbone
 from jxr.studies.restorers import (
     check_blur,
     check_unet,
@@ -57,7 +57,9 @@ def train_classifier(
     with claimed(workdir, run, accept_changes, **fingerprints):
         train_head(
             run.head,
-            run_features(run, run.train_on, dataset, backbone, cache),
+            dataset_features(
+                backbone, dataset, cache, blur=run.blur if run.train_on == "blurred" else None
+            ),
             chosen,
             seed=run.seed,
             directory=workdir,
@@ -142,8 +144,8 @@ def evaluate_classifier(
     check_finished(workdir, run.head.schedule.steps(len(learnt.rows)), "train_classifier")
     chosen = examples(task, dataset.records, dataset.part(part))
     classification, curves = [], []
-    for test_on in ("original", "blurred"):
-        features = run_features(run, test_on, dataset, backbone, cache)
+    for test_on, blur in (("original", None), ("blurred", run.blur)):
+        features = dataset_features(backbone, dataset, cache, blur=blur)
         params = load_head(run.head, features.shape[1], workdir)
         log_odds = predict(run.head, params, features[chosen.rows])
         identity: dict[str, Any] = {
@@ -197,17 +199,3 @@ def evaluate_restorer(run: RestorerRun, workdir: Path, cache: Path, part: str) -
         "part": part,
         "restoration": table,
     }
-
-
-def run_features(
-    run: ClassifierRun, kind: str, dataset: Dataset, backbone: Backbone, cache: Path
-) -> np.ndarray:
-    """Returns the features of original or blurred images as this run sees them."""
-    return dataset_features(
-        backbone,
-        dataset,
-        cache,
-        resize=run.data.resize,
-        blur=run.blur if kind == "blurred" else None,
-        seed=0,
-    )

@@ -171,6 +171,18 @@ class Stages:
         write_json(path, {"result": result, "commit": git_commit()})
         return result
 
+    @contextmanager
+    def kept(self, name: str) -> Iterator[None]:
+        """A stage whose results are files that the work inside writes, or finds written.
+
+        Noted is the commit that finished it first.
+        """
+        with self.timed(name):
+            yield
+        path = self._folder / f"{name}.json"
+        if not path.exists():
+            write_json(path, {"commit": git_commit()})
+
     def commits(self) -> dict[str, str | None]:
         """Returns the commit of the source that finished each stage."""
         paths = sorted(self._folder.rglob("*.json"))
@@ -199,13 +211,19 @@ class Stages:
         return read_json(path) if path.exists() else {}
 
 
-def study_provenance(
-    config: Any, stages: Stages, notes: Sequence[str], **fingerprints: str
-) -> dict[str, Any]:
-    """Returns the `provenance` of a study's results: origin, notes on its images, its stages."""
-    return {
-        **provenance(config, **fingerprints),
-        "notes": list(notes),
-        "stage_seconds": stages.seconds(),
-        "stage_commits": stages.commits(),
-    }
+class Study(Stages):
+    """The stages of a study in its run directory, which it claims; for the errors see `claim`."""
+
+    def __init__(self, workdir: Path, config: Any, /, **fingerprints: str):
+        claim(workdir, config, **fingerprints)
+        super().__init__(workdir / "stages")
+        self._config, self._fingerprints = config, fingerprints
+
+    def provenance(self, notes: Sequence[str]) -> dict[str, Any]:
+        """Returns the `provenance` of the results: origin, notes on the images, stages."""
+        return {
+            **provenance(self._config, **self._fingerprints),
+            "notes": list(notes),
+            "stage_seconds": self.seconds(),
+            "stage_commits": self.commits(),
+        }

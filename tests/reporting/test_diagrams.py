@@ -11,8 +11,8 @@ from flax import nnx
 from jxr.config import HeadConfig, UNetConfig
 from jxr.models import VGG16
 from jxr.reporting import structure_figure, unet_figure
-from jxr.reporting.structure import feature_count
 from jxr.reporting.unet_figure import unet_levels, unet_parameters
+from jxr.studies.features import feature_count
 from jxr.training.tasks import build_head, build_unet
 from tests.reporting.fake_results import classification_row, fake_results
 

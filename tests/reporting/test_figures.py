@@ -11,6 +11,7 @@ from jxr.reporting import (
     table1_figure,
     write_figures,
 )
+from jxr.reporting.adaptation_figure import adaptation_figure
 from jxr.reporting.classification_figure import reliability_figure, scores_figure
 from jxr.reporting.controls_figure import controls_figure
 from jxr.reporting.sweep_figure import sigma_sweep_figure
@@ -94,6 +95,39 @@ def test_the_reports_scores_stand_beside_those_of_its_sigma_only():
         (legend,) = figure.legends
         assert legend_texts(legend) == ["report", "published in the report (recovered: by U-Net)"]
         assert not points(scores_figure(rows, published=False).axes[0], "D")
+
+
+def test_a_legend_names_the_report_only_where_its_numbers_stand():
+    own = [classification_row(task="normal_vs_tb")]
+    for figure in (
+        table1_figure(own),
+        scores_figure(own, published=True),
+        restoration_figure([restoration_row(sigma=1.5)]),
+    ):
+        (legend,) = figure.legends
+        assert not [text for text in legend_texts(legend) if "the report" in text]
+    (legend,) = table1_figure([classification_row()]).legends
+    assert legend_texts(legend) == ["this run, 95 % interval", "the report"]
+
+
+def test_more_recipes_styles_and_noises_than_there_are_colours_are_drawn_and_told_apart():
+    rows = [classification_row(recipe=f"recipe {number}") for number in range(8)]
+    figure = scores_figure(rows, published=False)
+    marks = {(line.get_color(), line.get_marker()) for line in figure.axes[0].lines}
+    assert len(marks) == len(legend_texts(figure.legends[0])) == 8
+    met = [{**classification_row(recipe="as trained"), "met": f"style {n}"} for n in range(8)]
+    few = [
+        {"task": row["task"], "met": row["met"], "images": 8, "accuracy": 0.5,
+         "accuracy_90": [0.4, 0.6]}
+        for row in met
+    ]  # fmt: skip
+    assert len(adaptation_figure({"classification": met, "few_images": few}).axes[1].lines) == 8
+    swept = [
+        classification_row(train_sigma=0.0, noise=noise / 100, test_on=kind)
+        for noise in range(8)
+        for kind in ("blurred", "recovered")
+    ]
+    assert len(sigma_sweep_figure({"classification": swept}).axes[0].lines) == 16
 
 
 def test_restoration_errors_by_input():

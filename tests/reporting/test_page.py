@@ -179,6 +179,19 @@ def test_of_questions_that_the_report_did_not_ask_no_empty_column_is_shown(tmp_p
         assert text not in others
 
 
+def test_of_questions_that_the_report_did_not_ask_nothing_speaks_of_its_numbers(tmp_path):
+    results = fake_results()
+    for row in results["classification"] + results["roc"]:
+        row["task"] = "normal_vs_tb"
+    for row in results["restoration"]:
+        row["sigma"] += 0.5
+    write_report(results, tmp_path)
+    tables = (tmp_path / "tables.md").read_text()
+    assert " Report |" not in tables
+    assert "Report's MSE" not in tables
+    assert "diamonds" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("restorers", [("unet",), ("unet", "wiener")])
 def test_examples_on_the_page(tmp_path, restorers):
     examples = fake_examples(restorers=restorers)

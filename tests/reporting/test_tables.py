@@ -39,7 +39,10 @@ def test_originals_carry_no_blur():
 
 
 def test_restoration_row():
-    cells = only_row(restoration_table([restoration_row(noise=0.01, input_precision="8bit")]))
+    noisy = restoration_row(noise=0.01, input_precision="8bit")
+    assert "Report's MSE" not in restoration_table([noisy]).columns  # which has none of it
+    table = restoration_table([noisy, restoration_row()])
+    cells = dict(zip(table.columns, table.rows[0], strict=True))
     assert cells["Method"] == "U-Net"
     assert cells["Blur"] == "\u03c3 2 px standard, noise 0.01, 8bit, reflect boundary, radius 8"
     assert (cells["MSE"], cells["Report's MSE"]) == ("1.500e-04", "\u2013")

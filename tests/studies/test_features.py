@@ -1,5 +1,6 @@
 """The feature cache: right rows, right names, resumable."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -123,14 +124,14 @@ def test_whatever_features_depend_on_is_in_their_name(backbone, names, tmp_path)
 
 
 def test_so_is_whatever_features_of_a_data_set_depend_on(backbone, names, tmp_path):
-    dataset, other = (Dataset((), IMAGES, *3 * [np.arange(0)], name) for name in ("abc", "xyz"))
+    dataset = Dataset((), IMAGES, *3 * [np.arange(0)], "abc", "bilinear")
     blur, noisy = BlurConfig(sigma=1.0), BlurConfig(sigma=1.0, noise=0.1)
-    usual = {"dataset": dataset, "resize": "bilinear", "blur": None, "seed": 0}
+    usual = {"dataset": dataset, "blur": None, "seed": 0}
     for count, change in enumerate(
         (
             {},
-            {"dataset": other},
-            {"resize": "lanczos"},
+            {"dataset": dataclasses.replace(dataset, fingerprint="xyz")},
+            {"dataset": dataclasses.replace(dataset, resize="lanczos")},
             {"blur": blur},
             {"blur": noisy},
             {"blur": noisy, "seed": 1},

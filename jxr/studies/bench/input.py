@@ -14,7 +14,7 @@ from jxr.data import folder_set, load_images
 from jxr.data.tfds_prepare import prepare
 from jxr.data.tfds_reader import tfds_set
 from jxr.studies.bench.optics import chests
-from jxr.studies.bench.timing import Case, cores, largest_difference, one_by_one
+from jxr.studies.bench.timing import Case, against, cores, one_by_one
 
 SIZE = 224
 # Files, and pixels a side of each; about those of the Guangzhou set.
@@ -48,12 +48,8 @@ def input_cases(scale: str) -> Iterator[Case]:
             ("prepared 224x224", ready, 3e-3),  # rounded to 8 bits once more, brightest below 1
         ):
             ours = functools.partial(loaded, images)
-
-            def error(ours=ours) -> float:
-                return largest_difference(ours(), peer())
-
             peer_name = f"Pillow, {cores()} threads; ours: {name}"
-            yield Case("input", peer_name, ours, peer, error, apart, count, ("pillow",))
+            yield against("input", peer_name, ours, peer, apart, count, ("pillow",))
 
 
 def write_chests(folder: Path, count: int, size: int) -> None:

@@ -15,7 +15,7 @@ from jxr.data.phantoms import phantom
 from jxr.optics import gaussian_blur, gaussian_psf
 from jxr.optics.low_rank import eigen_psfs, low_rank_operator, weight_maps
 from jxr.optics.operators import psf_operator
-from jxr.studies.bench.timing import Case, cores, largest_difference, one_by_one, waiting
+from jxr.studies.bench.timing import Case, against, cores, largest_difference, one_by_one, waiting
 
 SIGMA, RADIUS = 2.0, 8  # pixels
 RANK = 8
@@ -49,16 +49,7 @@ def blur_cases(scale: str) -> Iterator[Case]:
         ),
     }
     for name, peer in peers.items():
-        yield Case(
-            "blur",
-            name,
-            ours,
-            peer,
-            error=lambda peer=peer: largest_difference(ours(), peer()),  # type: ignore[misc]
-            tolerance=1e-5,
-            batch=BATCH,
-            versions=("scipy", "numpy"),
-        )
+        yield against("blur", name, ours, peer, 1e-5, BATCH, ("scipy", "numpy"))
 
 
 def shift_variant_cases(scale: str) -> Iterator[Case]:

@@ -19,7 +19,7 @@ from jxr.restoration.spectra import circular_transfer_function, transfer_functio
 from jxr.restoration.total_variation import total_variation
 from jxr.restoration.wiener import wiener
 from jxr.studies.bench.optics import BATCH, RADIUS, SIGMA, SIZES, chests
-from jxr.studies.bench.timing import Case, cores, largest_difference, one_by_one, waiting
+from jxr.studies.bench.timing import Case, against, cores, one_by_one, waiting
 
 NOISE_TO_SIGNAL = 1e-3
 ITERATIONS = 20
@@ -56,7 +56,7 @@ def wiener_cases(scale: str) -> Iterator[Case]:
             images[..., None],
             profile,
         )
-        return against("wiener", name, ours, peer, 1e-4, versions)
+        return against("wiener", name, ours, peer, 1e-4, BATCH, versions)
 
     yield case("reflect", f"scipy.fft.dctn, {THREADS}", by_cosines, SKIMAGE[1:])
 
@@ -110,7 +110,7 @@ def richardson_lucy_cases(scale: str) -> Iterator[Case]:
         (f"scikit-image, {THREADS}", separable, spread),
         (f"scikit-image, {THREADS}, ours for any PSF", general, spread),
     ):
-        yield against("richardson_lucy", name, ours, peer, 1e-3, SKIMAGE)
+        yield against("richardson_lucy", name, ours, peer, 1e-3, BATCH, SKIMAGE)
 
 
 def total_variation_cases(scale: str) -> Iterator[Case]:
@@ -171,19 +171,3 @@ def in_blocks(restore: Callable, images: Float[np.ndarray, "n h w 1"]) -> Callab
     """Returns a call of `restore` on all images, some at a time, that waits for the result."""
     block = BLOCK if jax.default_backend() == "cpu" else len(images)
     return waiting(lambda x: lax.map(restore, x, batch_size=block), images)
-
-
-def against(
-    what: str, name: str, ours: Callable, peer: Callable, tolerance: float, versions: tuple
-) -> Case:
-    """Returns a case whose results are compared value by value."""
-    return Case(
-        what,
-        name,
-        ours,
-        peer,
-        error=lambda: largest_difference(ours(), peer()),
-        tolerance=tolerance,
-        batch=BATCH,
-        versions=versions,
-    )

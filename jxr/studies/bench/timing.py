@@ -54,6 +54,18 @@ class Case(NamedTuple):
     flop: int = 0
 
 
+def against(
+    what: str, name: str, ours: Callable, peer: Callable, tolerance: float, batch: int,
+    versions: tuple[str, ...],
+) -> Case:  # fmt: skip
+    """Returns a case whose results are compared value by value."""
+
+    def error() -> float:
+        return largest_difference(ours(), peer())
+
+    return Case(what, name, ours, peer, error, tolerance, batch, versions)
+
+
 def measure(case: Case, repeats: int) -> dict[str, Any]:
     """Returns the row of a case, after a check that both sides give the same.
 

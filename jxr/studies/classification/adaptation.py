@@ -24,7 +24,7 @@ from jxr.studies.classification.controls_study import control_features
 from jxr.studies.classifiers import keep_predictions, predict, train_head
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import dataset_features, load_backbone
-from jxr.studies.workdir import FILES, Stages, claim, study_provenance
+from jxr.studies.workdir import FILES, Study
 from jxr.training.launch import PLAIN, Launch
 
 STYLE = ("borders", "sharpness")  # the controls that tell styles apart
@@ -66,13 +66,9 @@ def adaptation_study(
     for domain in domains:
         for task in tasks:
             check_classes(dataset, domain, task)  # before the work, not after
-    fingerprints = {"data": dataset.fingerprint, "weights": backbone.fingerprint}
-    claim(workdir, config, **fingerprints)
-    stages = Stages(workdir / "stages")
+    stages = Study(workdir, config, data=dataset.fingerprint, weights=backbone.fingerprint)
     with stages.timed("features"):
-        features = dataset_features(
-            backbone, dataset, cache, resize=config.data.resize, blur=None, seed=0
-        )
+        features = dataset_features(backbone, dataset, cache, blur=None)
     tables: Rows = {"classification": [], "comparisons": [], "few_images": []}
     notes = list(dataset.notes)
     for domain in domains:
@@ -81,13 +77,13 @@ def adaptation_study(
                 f"{domain.name}/{task.name}",
                 partial(
                     domain_rows, config, dataset, features, domain, task,
-                    workdir=workdir, launch=launch,
-                ),
+                    workdir=workdir, launch=launch
+                )
             )  # fmt: skip
             notes += found.pop("notes")
             for name, table in tables.items():
                 table += found[name]
-    provenance = study_provenance(config, stages, notes, **fingerprints)
+    provenance = stages.provenance(notes)
     results = {"provenance": provenance, "part": part, **tables}
     write_json(workdir / FILES[part], results)
     return results

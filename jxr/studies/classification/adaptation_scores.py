@@ -8,10 +8,10 @@ from jaxtyping import Float64, Int
 from scipy.special import expit
 
 from jxr.config import AdaptationConfig, BlurConfig
-from jxr.evaluation import Scaling, fit_unlabelled, reliability
+from jxr.evaluation import Scaling, fit_unlabelled
 from jxr.studies.binary_tasks import Examples
 from jxr.studies.classification.study import scaling_of
-from jxr.studies.classification.tables import best_threshold_accuracy
+from jxr.studies.classification.tables import best_threshold_accuracy, mean_ece
 from jxr.studies.classifiers import classification_row, paired_differences, paired_row
 
 AS_TRAINED = Scaling(slope=1.0, threshold=0.0)
@@ -64,12 +64,10 @@ def scored(
         table.append(
             row
             | {
-                "ece": float(np.mean([reliability(labels, one).ece for one in probabilities])),
+                "ece": mean_ece(labels, probabilities),
                 "prevalence": float(labels.mean()),
                 "mean_probability": float(probabilities.mean()),
-                "best_threshold_accuracy": float(
-                    np.mean([best_threshold_accuracy(labels, one) for one in said])
-                ),
+                "best_threshold_accuracy": best_threshold_accuracy(labels, said),
                 "two_groups": sum(one is not None for one in adapted),
             }
         )

@@ -34,7 +34,7 @@ from jxr.studies.classifiers import (
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import Backbone, dataset_features, load_backbone
 from jxr.studies.restorers import check_blur
-from jxr.studies.workdir import Stages, claim, study_provenance
+from jxr.studies.workdir import Study
 
 CONTROL = "global_statistics"
 VGG16_CHANNELS = 512
@@ -63,9 +63,7 @@ def blur_effect_study(config: BlurEffectConfig, workdir: Path, cache: Path) -> d
     names = config.tasks or default_tasks(dataset.records)
     tasks = [open_task(name, dataset, config.caliper) for name in names]
     backbone = load_backbone(config.weights)
-    fingerprints = {"data": dataset.fingerprint, "weights": backbone.fingerprint}
-    claim(workdir, config, **fingerprints)
-    stages = Stages(workdir / "stages")
+    stages = Study(workdir, config, data=dataset.fingerprint, weights=backbone.fingerprint)
     kinds: Mapping[str, Callable[[BlurConfig | None], np.ndarray]] = {
         "vgg16": partial(pooled_features, config, dataset, backbone, cache),
         f"control-{CONTROL}": lambda blur: control_features(dataset, blur, 0, [CONTROL])[CONTROL],
@@ -93,7 +91,7 @@ def blur_effect_study(config: BlurEffectConfig, workdir: Path, cache: Path) -> d
             for name, table in tables.items():
                 table += [{"features": kind, **row} for row in found[name]]
     results = {
-        "provenance": study_provenance(config, stages, dataset.notes, **fingerprints),
+        "provenance": stages.provenance(dataset.notes),
         **tables,
     }
     write_json(workdir / "results.json", results)
@@ -113,9 +111,7 @@ def pooled_features(
     blur: BlurConfig | None,
 ) -> Float[np.ndarray, "n 512"]:
     """Returns VGG-16's last features of all images, the mean over places."""
-    features = dataset_features(
-        backbone, dataset, cache, resize=config.data.resize, blur=blur, seed=0
-    )
+    features = dataset_features(backbone, dataset, cache, blur=blur)
     means = [
         np.asarray(row, np.float64).reshape(-1, VGG16_CHANNELS).mean(axis=0) for row in features
     ]
@@ -149,38 +145,22 @@ def task_rows(
         }
         tables["classification"].append(classification_row(task.test, odds, **common))
         tables["matched"].append(matched_row(task.pairs, task.test, odds, **common))
-    sharp = min(config.sigmas)
-    compared = [
-        pair
-        for sigma in config.sigmas
-        if sigma != sharp
-        for pair in (
-            ((sharp, sharp), (sigma, sigma)),  # a network for each blur
-            ((sharp, sharp), (sharp, sigma)),  # one network that has not seen the blur
-        )
-    ]
+    none = (min(config.sigmas),) * 2
     tables["comparisons"] = [
-        comparison(config, task, *pair, answers[pair[0]][0], answers[pair[1]][0])
-        for pair in compared
+        paired_row(
+            task.test,
+            answers[none][0][0],
+            answers[other][0][0],
+            task=task.name,
+            train_test_a=list(none),
+            train_test_b=list(other),
+        )
+        | paired_differences(
+            task.test, answers[none][0], answers[other][0], samples=config.bootstrap_samples
+        )
+        for sigma in config.sigmas
+        if sigma != none[0]
+        # A network for each blur; one network that has not seen the blur.
+        for other in ((sigma, sigma), (none[0], sigma))
     ]
     return tables
-
-
-def comparison(
-    config: BlurEffectConfig,
-    task: Task,
-    first_sigmas: tuple[float, float],
-    second_sigmas: tuple[float, float],
-    first: Float[np.ndarray, "1 n"],
-    second: Float[np.ndarray, "1 n"],
-) -> dict[str, Any]:
-    """Returns by how much the second classifier scores above the first on the same test images."""
-    row = paired_row(
-        task.test,
-        first[0],
-        second[0],
-        task=task.name,
-        train_test_a=list(first_sigmas),
-        train_test_b=list(second_sigmas),
-    )
-    return row | paired_differences(task.test, first, second, samples=config.bootstrap_samples)

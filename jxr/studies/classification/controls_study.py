@@ -22,7 +22,7 @@ from jxr.studies.classification.controls import CONTROLS, one_sharpness
 from jxr.studies.classifiers import classification_row
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.restorers import check_blur, degraded_images, in_batches, setting_of
-from jxr.studies.workdir import Stages, claim, study_provenance
+from jxr.studies.workdir import Study
 
 # scikit-learn's C, the weight of the data against the penalty; the strongest penalty first.
 STRENGTHS = tuple(float(strength) for strength in np.logspace(-5, 4, 19))
@@ -59,8 +59,7 @@ def controls_study(config: ControlsConfig, workdir: Path, cache: Path) -> dict[s
     dataset = load_dataset(config.data, cache)
     names = config.tasks or default_tasks(dataset.records)
     tasks = [open_task(name, dataset, config.caliper) for name in names]
-    claim(workdir, config, data=dataset.fingerprint)
-    stages = Stages(workdir / "stages")
+    stages = Study(workdir, config, data=dataset.fingerprint)
     features = once(
         lambda: {
             "original": control_features(dataset, None, config.seed),
@@ -73,7 +72,7 @@ def controls_study(config: ControlsConfig, workdir: Path, cache: Path) -> dict[s
 
     found = [stages.run(task.name, partial(scored, task)) for task in tasks]
     results = {
-        "provenance": study_provenance(config, stages, dataset.notes, data=dataset.fingerprint),
+        "provenance": stages.provenance(dataset.notes),
         "classification": [row for rows in found for row in rows["classification"]],
         "matched": [row for rows in found for row in rows["matched"]],
         "matching": [matching_row(task, config.caliper) for task in tasks],

@@ -119,9 +119,7 @@ def kept_features(inputs: Inputs, part: str, kind: str) -> Float[np.ndarray, "n 
         inputs.backbone,
         inputs.dataset,
         inputs.cache,
-        resize=inputs.config.data.resize,
         blur=inputs.config.blur if kind == "blurred" else None,
-        seed=0,
     )[np.sort(inputs.dataset.part(part))]
 
 

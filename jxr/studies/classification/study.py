@@ -25,7 +25,7 @@ from jxr.studies.classification.tables import TABLES, Answered, Cell, operating_
 from jxr.studies.dataset import load_dataset
 from jxr.studies.features import load_backbone
 from jxr.studies.restorers import check_blur, check_reflect, in_batches
-from jxr.studies.workdir import FILES, Stages, claim, study_provenance
+from jxr.studies.workdir import FILES, Stages, Study
 from jxr.training.launch import PLAIN, Launch
 
 # By recipe, kind of training images, seed.
@@ -70,23 +70,22 @@ def classification_study(
             raise UserError(
                 f"{name}: validation {error}: raise data.validation_fraction"
             ) from error
-    fingerprints = {
-        "data": dataset.fingerprint,
-        "weights": backbone.fingerprint,
-        "restorer": load_restorer().fingerprint,
-    }
-    claim(workdir, config, **fingerprints)
-    stages = Stages(workdir / "stages")
+    stages = Study(
+        workdir,
+        config,
+        data=dataset.fingerprint,
+        weights=backbone.fingerprint,
+        restorer=load_restorer().fingerprint,
+    )
     parts = tuple(dict.fromkeys(("validation", part)))
     # Tables can be made anew of what the classifiers said, without them.
     if not all(predictions_file(workdir, one).exists() for one in parts):
         for (name, recipe), train_on in product(RECIPES.items(), TRAIN_ON):
-            with stages.timed(f"train-{name}-{train_on}"):
+            with stages.kept(f"train-{name}-{train_on}"):
                 recipe.train(inputs, train_on, launch)
     said = {}
     for one in parts:
-        with stages.timed(f"predict-{one}"):
-            said[one] = log_odds(inputs, one)
+        said[one] = log_odds(inputs, one, stages)
     tables: dict[str, list] = {name: [] for name in TABLES}
     operating: list[dict[str, Any]] = []
     notes = [*dataset.notes_on(part), f"scored on {part} images"]
@@ -97,7 +96,7 @@ def classification_study(
             tables[name] += table(answered[part], config)
         operating += operating_rows(answered[part], answered["validation"], config)
         notes += remarks
-    provenance = study_provenance(config, stages, notes, **fingerprints)
+    provenance = stages.provenance(notes)
     results = {"provenance": provenance, "part": part, **tables, "operating": operating}
     write_json(workdir / FILES[part], results)
     return results
@@ -108,17 +107,16 @@ def predictions_file(workdir: Path, part: str) -> Path:
     return workdir / f"predictions-{part}.npz"
 
 
-def log_odds(inputs: Inputs, part: str) -> dict[Cell, np.ndarray]:
+def log_odds(inputs: Inputs, part: str, stages: Stages) -> dict[Cell, np.ndarray]:
     """Returns seeds x images x questions log-odds of every cell, kept in predictions-PART.npz."""
     path = predictions_file(inputs.workdir, part)
     cells = [Cell(*cell) for cell in product(RECIPES, TRAIN_ON, KINDS)]
     if not path.exists():
-        arrays: dict[str, Any] = {
-            " ".join(cell): values for cell, values in predicted(inputs, part).items()
-        }
-        rows = np.sort(inputs.dataset.part(part))
-        paths = np.array([inputs.dataset.records[row].path for row in rows])
-        write_arrays(path, arrays | {"paths": paths, "tasks": np.array(inputs.tasks)})
+        with stages.kept(f"predict-{part}"):
+            said = {" ".join(cell): values for cell, values in predicted(inputs, part).items()}
+            rows = np.sort(inputs.dataset.part(part))
+            paths = np.array([inputs.dataset.records[row].path for row in rows])
+            write_arrays(path, {**said, "paths": paths, "tasks": np.array(inputs.tasks)})
     with np.load(path, allow_pickle=False) as kept:
         return {cell: kept[" ".join(cell)] for cell in cells}
 

@@ -1,6 +1,7 @@
 """A classification study's tables: scores, matched pairs, thresholds, calibration, comparisons."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,26 +65,21 @@ def identity(answered: Answered, cell: Cell) -> dict[str, Any]:
 
 def score_rows(answered: Answered, config: ClassificationConfig) -> Rows:
     """Returns the scores of every cell, at log-odds of 0."""
-    return [
-        classification_row(
-            answered.chosen,
-            values,
-            samples=config.bootstrap_samples,
-            blur=config.blur,
-            seeds=list(config.seeds),
-            **identity(answered, cell),
-        )
-        for cell, values in answered.log_odds.items()
-    ]
+    return rows_of_cells(partial(classification_row, answered.chosen), answered, config)
 
 
 def matched_rows(answered: Answered, config: ClassificationConfig) -> Rows:
     """Returns the scores of every cell on pairs of images, one of each class, of one sharpness."""
     pairs = pairs_of(answered.name, answered.chosen.labels, answered.sharpness, config.caliper)
+    return rows_of_cells(partial(matched_row, pairs, answered.chosen), answered, config)
+
+
+def rows_of_cells(
+    row: Callable[..., dict[str, Any]], answered: Answered, config: ClassificationConfig
+) -> Rows:
+    """Returns what `row` makes of every cell's log-odds."""
     return [
-        matched_row(
-            pairs,
-            answered.chosen,
+        row(
             values,
             samples=config.bootstrap_samples,
             blur=config.blur,
@@ -102,7 +98,7 @@ def operating_rows(answered: Answered, validation: Answered, config: Classificat
     """
     rows = []
     for cell, values in answered.log_odds.items():
-        if cell.recipe in ("report-calibrated", "fine-tuned-uncalibrated"):
+        if cell.recipe == "report-calibrated" or cell.recipe.endswith("-uncalibrated"):
             continue
         known = validation.log_odds[cell._replace(test_on=cell.train_on)]
         for wanted in SENSITIVITIES:
@@ -132,16 +128,11 @@ def calibration_rows(answered: Answered, config: ClassificationConfig) -> Rows:
         prior = 0.0 if cell.recipe == "report" else float(logit(answered.prevalence))
         probabilities = expit(values + prior)
         curve = reliability(np.tile(answered.chosen.labels, len(values)), probabilities.ravel())
-        each = [reliability(answered.chosen.labels, one).ece for one in probabilities]
         rows.append(
             {
                 **identity(answered, cell),
-                "ece": float(np.mean(each)),
-                "best_threshold_accuracy": float(
-                    np.mean(
-                        [best_threshold_accuracy(answered.chosen.labels, one) for one in values]
-                    )
-                ),
+                "ece": mean_ece(answered.chosen.labels, probabilities),
+                "best_threshold_accuracy": best_threshold_accuracy(answered.chosen.labels, values),
                 "prevalence": float(answered.chosen.labels.mean()),
                 "assumed_prevalence": answered.prevalence,
                 "predicted": curve.predicted.tolist(),
@@ -152,12 +143,25 @@ def calibration_rows(answered: Answered, config: ClassificationConfig) -> Rows:
     return rows
 
 
+def mean_ece(labels: Int[np.ndarray, " n"], probabilities: Float64[np.ndarray, "seeds n"]) -> float:
+    """Returns the mean over seeds of the expected calibration error."""
+    return float(np.mean([reliability(labels, one).ece for one in probabilities]))
+
+
 def best_threshold_accuracy(
-    labels: Int[np.ndarray, " n"], log_odds: Float[np.ndarray, " n"]
+    labels: Int[np.ndarray, " n"], log_odds: Float[np.ndarray, "seeds n"]
 ) -> float:
-    """Returns the most that any threshold gives: no score, for these very images choose it."""
-    thresholds = [*np.unique(log_odds), np.inf]
-    return max(float(((log_odds >= threshold) == labels).mean()) for threshold in thresholds)
+    """Returns the most that a threshold a seed gives, the mean over seeds.
+
+    It is no score, for these very images choose the thresholds.
+    """
+
+    def best(odds: Float[np.ndarray, " n"]) -> float:
+        return max(
+            ((odds >= threshold) == labels).mean() for threshold in (*np.unique(odds), np.inf)
+        )
+
+    return float(np.mean([best(odds) for odds in log_odds]))
 
 
 def comparison_rows(answered: Answered, config: ClassificationConfig) -> Rows:

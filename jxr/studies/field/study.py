@@ -23,7 +23,7 @@ from jxr.studies.field.growth import (
 )
 from jxr.studies.field.images import FieldImages, field_images
 from jxr.studies.field.restoration import restoration_rows
-from jxr.studies.workdir import Stages, claim, study_provenance
+from jxr.studies.workdir import Stages, Study
 
 
 def field_study(config: FieldConfig, workdir: Path, cache: Path) -> dict[str, Any]:
@@ -41,8 +41,7 @@ def field_study(config: FieldConfig, workdir: Path, cache: Path) -> dict[str, An
         exposure(name)
     large = field_images(config)
     small = load_dataset(config.small, cache)
-    claim(workdir, config, data=large.fingerprint, small=small.fingerprint)
-    stages = Stages(workdir / "stages")
+    stages = Study(workdir, config, data=large.fingerprint, small=small.fingerprint)
     fields, restorations = [], []
     for name in config.exposures:
         described, rows = _one_exposure(name, config, large, stages)
@@ -61,13 +60,7 @@ def field_study(config: FieldConfig, workdir: Path, cache: Path) -> dict[str, An
     ]
     results = {
         "provenance": {
-            **study_provenance(
-                config,
-                stages,
-                [*large.notes, *small.notes],
-                data=large.fingerprint,
-                small=small.fingerprint,
-            ),
+            **stages.provenance([*large.notes, *small.notes]),
             "scored": large.scored_labels,
         },
         "fields": fields,

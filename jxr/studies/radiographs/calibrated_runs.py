@@ -18,12 +18,11 @@ from jxr.models import abstract, apply
 from jxr.models.functional import params_fingerprint
 from jxr.models.gradcam import features_of, grad_cam, last_maps
 from jxr.models.vgg16 import Convention
-from jxr.studies.features import Backbone, load_backbone
+from jxr.studies.features import Backbone, feature_count, load_backbone
 from jxr.studies.radiographs.run_calibration import (
     FILE,
     Config,
     calibrate,
-    features_at,
     load_heads,
     read_calibration,
 )
@@ -72,7 +71,7 @@ class CalibratedRun(NamedTuple):
             images: in [0, 1], of the run's size.
             gradcam: whether the maps are wanted; otherwise they are None.
         """
-        head, _ = abstract(build_head(self.config.head, features_at(self.config)))
+        head, _ = abstract(build_head(self.config.head, feature_count(self.config.data.size)))
         heads = [question.heads for question in self.questions]
         static = self.backbone.graphdef, head, self.backbone.convention, gradcam
         return _answers(*static, self.backbone.params, heads, images)

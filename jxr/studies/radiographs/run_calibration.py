@@ -22,7 +22,7 @@ from jxr.provenance import provenance
 from jxr.studies.binary_tasks import binary_task, examples
 from jxr.studies.classifiers import load_head, predict
 from jxr.studies.dataset import Dataset, load_dataset
-from jxr.studies.features import Backbone, dataset_features
+from jxr.studies.features import Backbone, dataset_features, feature_count
 from jxr.studies.reproduction.classification_stage import head_name
 from jxr.studies.reproduction.reproduce import binary_tasks
 from jxr.studies.workdir import check_finished, claim
@@ -42,12 +42,8 @@ def load_heads(workdir: Path, config: Config, task: str) -> tuple[Any, ...]:
         folders = [workdir / head_name(task, "original", seed) for seed in config.seeds]
     else:
         folders = [workdir]
-    return tuple(load_head(config.head, features_at(config), folder) for folder in folders)
-
-
-def features_at(config: Config) -> int:
-    """Returns how many features VGG-16 makes of an image of the run's size."""
-    return 512 * (config.data.size // 32) ** 2
+    features = feature_count(config.data.size)
+    return tuple(load_head(config.head, features, folder) for folder in folders)
 
 
 def read_calibration(workdir: Path) -> dict[str, Any] | None:
@@ -110,9 +106,7 @@ def calibrate(
         names = [config.task]
         chosen = examples(binary_task(config.task, dataset.records), dataset.records, dataset.train)
         check_finished(workdir, config.head.schedule.steps(len(chosen.rows)), "train_classifier")
-    features = dataset_features(
-        backbone, dataset, cache, resize=config.data.resize, blur=None, seed=0
-    )
+    features = dataset_features(backbone, dataset, cache, blur=None)
     kept = {
         "fitted_on": "the run's validation images, as they are",
         "tasks": [fitted(workdir, config, name, dataset, features) for name in names],

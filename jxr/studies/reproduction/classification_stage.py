@@ -2,12 +2,10 @@
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jxr.config import ReproduceConfig
 from jxr.studies.binary_tasks import BinaryTask, Examples, examples
 from jxr.studies.classifiers import (
     band_row,
@@ -20,11 +18,8 @@ from jxr.studies.classifiers import (
     roc_row,
     train_head,
 )
-from jxr.studies.dataset import Dataset
-from jxr.studies.features import Backbone, cached_features, dataset_features
-from jxr.studies.reproduction.restoration_stage import RESTORERS, restore
-from jxr.studies.restorers import degraded_images
-from jxr.studies.workdir import Stages
+from jxr.studies.features import cached_features, dataset_features
+from jxr.studies.reproduction.restoration_stage import RESTORERS, Run, restore
 from jxr.training.launch import Launch
 
 TRAIN_ON = ("original", "blurred")
@@ -40,68 +35,41 @@ COMPARED = (
 )
 
 
-def classification_stage(
-    config: ReproduceConfig,
-    tasks: tuple[BinaryTask, ...],
-    dataset: Dataset,
-    backbone: Backbone,
-    *,
-    workdir: Path,
-    cache: Path,
-    stages: Stages,
-    launch: Launch,
-) -> dict[str, Any]:
+def classification_stage(run: Run, launch: Launch) -> dict[str, Any]:
     """Features, heads, and the scores of every head on every kind of test images."""
+    config, dataset = run.config, run.dataset
     features = {}
     for name, blur in (("original", None), ("blurred", config.blur)):
-        with stages.timed(f"features-{name}"):
+        with run.stages.timed(f"features-{name}"):
             features[name] = dataset_features(
-                backbone,
-                dataset,
-                cache,
-                resize=config.data.resize,
-                blur=blur,
-                seed=config.restorer_seed,
+                run.backbone, dataset, run.cache, blur=blur, seed=config.restorer_seed
             )
+    _, blurred = run.blurred(config.blur)
     for name in RESTORERS:
-        with stages.timed(f"features-{name}"):
-            features[name] = recovered_features(name, config, dataset, backbone, workdir, cache)
-    for task in tasks:
+        with run.stages.timed(f"features-{name}"):
+            restored = restore(name, run, config.blur, blurred)
+            features[name] = image_features(run, restored, f"{name} features")
+    for task in run.tasks:
         for train_on in TRAIN_ON:
             for seed in config.seeds:
                 name = head_name(task.name, train_on, seed)
-                with stages.timed("heads"):
+                with run.stages.timed("heads"):
                     train_head(
                         config.head,
                         features[train_on],
                         examples(task, dataset.records, dataset.train),
                         seed=seed,
-                        directory=workdir / name,
+                        directory=run.workdir / name,
                         title=name,
                         launch=launch,
                     )
-    return score_tables(config, tasks, dataset, features, workdir)
+    return score_tables(run, features)
 
 
-def recovered_features(
-    name: str,
-    config: ReproduceConfig,
-    dataset: Dataset,
-    backbone: Backbone,
-    workdir: Path,
-    cache: Path,
-) -> np.ndarray:
-    """Returns the features of the test images, blurred and then restored by the restorer `name`."""
-    originals = np.asarray(dataset.images[dataset.test])
-    blurred = degraded_images(originals, dataset.test, config.blur, config.restorer_seed)
-    restored = restore(name, config, config.blur, dataset, workdir, blurred)
-    return image_features(backbone, restored, cache, f"{name} features")
-
-
-def image_features(backbone: Backbone, images: np.ndarray, cache: Path, title: str) -> np.ndarray:
+def image_features(run: Run, images: np.ndarray, title: str) -> np.ndarray:
     """Returns the features of images that are known by nothing but their pixels."""
     source = {"images": hashlib.sha256(images.tobytes()).hexdigest()}
-    return cached_features(backbone, images, cache, title=title, source=source)
+    return cached_features(run.backbone, images, run.cache, title=title, source=source)
 
 
 def head_name(task: str, train_on: str, seed: int) -> str:
@@ -118,18 +86,13 @@ def matrix() -> Iterator[tuple[str, str, str | None]]:
             yield train_on, "recovered", restorer
 
 
-def score_tables(
-    config: ReproduceConfig,
-    tasks: tuple[BinaryTask, ...],
-    dataset: Dataset,
-    features: dict[str, np.ndarray],
-    workdir: Path,
-) -> dict[str, Any]:
+def score_tables(run: Run, features: dict[str, np.ndarray]) -> dict[str, Any]:
     """Predicts all test images with every head, saves the log-odds, and returns the tables."""
+    config, dataset = run.config, run.dataset
     tables: dict[str, list] = {"classification": [], "paired": [], "roc": [], "roc_band": []}
-    for task in tasks:
+    for task in run.tasks:
         chosen = examples(task, dataset.records, dataset.test)
-        log_odds = task_log_odds(task, chosen, config, dataset, features, workdir)
+        log_odds = task_log_odds(run, task, chosen, features)
         for (train_on, test_on, restorer), values in log_odds.items():
             identity: dict[str, Any] = {
                 "task": task.name,
@@ -175,15 +138,13 @@ def describe(train_on: str, test_on: str, restorer: str | None) -> str:
 
 
 def task_log_odds(
-    task: BinaryTask,
-    chosen: Examples,
-    config: ReproduceConfig,
-    dataset: Dataset,
-    features: dict[str, np.ndarray],
-    workdir: Path,
+    run: Run, task: BinaryTask, chosen: Examples, features: dict[str, np.ndarray]
 ) -> dict[tuple[str, str, str | None], np.ndarray]:
     """Returns (seeds, n) log-odds of every cell of the matrix, and saves them as .npz."""
-    among_test = np.searchsorted(dataset.test, chosen.rows)  # restored images are test images only
+    config, workdir = run.config, run.workdir
+    among_test = np.searchsorted(
+        run.dataset.test, chosen.rows
+    )  # restored images are test images only
     in_features = features["original"].shape[1]
     heads = {
         (train_on, seed): load_head(
@@ -200,7 +161,7 @@ def task_log_odds(
         )
     keep_predictions(
         workdir / "predictions" / f"{task.name}.npz",
-        dataset,
+        run.dataset,
         chosen,
         {describe(*cell): values for cell, values in result.items()},
     )

@@ -16,10 +16,15 @@ from jxr.studies.binary_tasks import BinaryTask, binary_task, default_tasks, exa
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.features import load_backbone
 from jxr.studies.reproduction.classification_stage import classification_stage
-from jxr.studies.reproduction.restoration_stage import blur_name, examples_stage, restoration_stage
+from jxr.studies.reproduction.restoration_stage import (
+    Run,
+    blur_name,
+    examples_stage,
+    restoration_stage,
+)
 from jxr.studies.reproduction.sweep_stage import sweep_stage
 from jxr.studies.restorers import check_blur, check_reflect, check_unet
-from jxr.studies.workdir import Stages, claim, study_provenance
+from jxr.studies.workdir import Study
 from jxr.training.launch import PLAIN, Launch
 
 
@@ -45,53 +50,26 @@ def reproduce(
     dataset = load_dataset(config.data, cache)
     tasks = binary_tasks(config, dataset)
     backbone = load_backbone(config.weights)
-    fingerprints = {
-        "data": dataset.fingerprint,
-        "weights": backbone.fingerprint,
-        "restorer": load_restorer().fingerprint,
-    }
-    claim(workdir, config, **fingerprints)
-    stages = Stages(workdir / "stages")
+    stages = Study(
+        workdir,
+        config,
+        data=dataset.fingerprint,
+        weights=backbone.fingerprint,
+        restorer=load_restorer().fingerprint,
+    )
+    run = Run(config, dataset, tasks, backbone, workdir, cache, stages)
 
     restoration = []
     for blur in config.restoration_blurs():
-        restoration += stages.run(
-            f"restoration-{blur_name(blur)}",
-            partial(restoration_stage, config, blur, dataset, workdir, launch),
-        )
-    tables = stages.run(
-        "classification",
-        partial(
-            classification_stage,
-            config,
-            tasks,
-            dataset,
-            backbone,
-            workdir=workdir,
-            cache=cache,
-            stages=stages,
-            launch=launch,
-        ),
-    )
+        work = partial(restoration_stage, run, blur, launch)
+        restoration += stages.run(f"restoration-{blur_name(blur)}", work)
+    tables = stages.run("classification", partial(classification_stage, run, launch))
     sweep = []
     if config.sweep_sigmas:
-        sweep = stages.run(
-            "sweep",
-            partial(
-                sweep_stage,
-                config,
-                tasks,
-                dataset,
-                backbone,
-                tables["classification"],
-                workdir=workdir,
-                cache=cache,
-                stages=stages,
-            ),
-        )
-    stages.run("examples", partial(examples_stage, config, dataset, workdir))
+        sweep = stages.run("sweep", partial(sweep_stage, run, tables["classification"]))
+    stages.run("examples", partial(examples_stage, run))
     results = {
-        "provenance": study_provenance(config, stages, dataset.notes, **fingerprints),
+        "provenance": stages.provenance(dataset.notes),
         "images": dataset.counts(),
         **tables,
         "restoration": restoration,

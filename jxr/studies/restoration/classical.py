@@ -6,17 +6,17 @@ images, then all test images are restored once. The linear limit is in `linear_l
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float64
 
 from jxr.config import BlurConfig
 from jxr.evaluation import mse
-from jxr.optics.operators import LinearOperator, separable_operator
+from jxr.optics.operators import separable_operator
 from jxr.restoration.richardson_lucy import richardson_lucy
 from jxr.restoration.spectra import gradient_power
 from jxr.restoration.total_variation import total_variation
@@ -53,14 +53,6 @@ RECIPES: dict[Method, str] = {
 Restore = Callable[[Images, float], Array | Images]
 
 
-class Prepared(NamedTuple):
-    """A blur setting, ready for any method: its kernel in float64, its operator in float32."""
-
-    profile: Float[np.ndarray, " size"]
-    operator: LinearOperator
-    size: tuple[int, int]
-
-
 def classical_row(
     method: Method, dataset: Dataset, blur: BlurConfig, *, seed: int
 ) -> dict[str, Any]:
@@ -75,16 +67,10 @@ def classical_row(
     Returns:
         A row of the restoration table, with the chosen `strength` beside.
     """
-    size = dataset.images.shape[1:3]
-    profile = kernel_of(blur, "device")
-    operator = separable_operator(
-        jnp.asarray(profile, jnp.float32), boundary=blur.boundary, symmetric=True
-    )
-    prepared = Prepared(profile, operator, size)
     rows = spread(dataset.validation, TUNED_ON)
     validation = np.asarray(dataset.images[rows])
     blurred = degraded_images(validation, rows, blur, seed)
-    restore = restorer(method, prepared)
+    restore = restorer(method, blur, dataset.images.shape[1:3])
 
     def restored(blurred: Images, strength: float) -> Images:
         return np.clip(in_batches(lambda images: restore(images, strength), blurred), 0, 1)
@@ -104,32 +90,34 @@ def classical_row(
     return row | {"strength": best}
 
 
-def restorer(method: Method, prepared: Prepared) -> Restore:
+def restorer(method: Method, blur: BlurConfig, size: tuple[int, int]) -> Restore:
     """Returns the method as a function of images and strength, compiled once where it can be.
 
     Richardson-Lucy is compiled anew for each number of iterations.
     """
+    profile = kernel_of(blur, "device")
     if method == "tikhonov_gradient":
-        return gradient_penalty(prepared)
+        return gradient_penalty(profile, size)
+    operator = separable_operator(
+        jnp.asarray(profile, jnp.float32), boundary=blur.boundary, symmetric=True
+    )
     if method == "richardson_lucy":
         restore = jax.jit(
-            partial(richardson_lucy, operator=prepared.operator, accelerate=True),
+            partial(richardson_lucy, operator=operator, accelerate=True),
             static_argnames="iterations",
         )
         return lambda images, strength: restore(images, iterations=int(strength))
-    minimise = jax.jit(
-        partial(total_variation, operator=prepared.operator, iterations=TV_ITERATIONS)
-    )
+    minimise = jax.jit(partial(total_variation, operator=operator, iterations=TV_ITERATIONS))
     return lambda images, strength: minimise(images, weight=strength)
 
 
-def gradient_penalty(prepared: Prepared) -> Restore:
+def gradient_penalty(profile: Float64[np.ndarray, " size"], size: tuple[int, int]) -> Restore:
     """Tikhonov's method with the squared gradient as penalty, exact in the cosine domain."""
-    penalty = gradient_power(*prepared.size)
+    penalty = gradient_power(*size)
 
     @jax.jit
     def restore(images: Array, ratio: Array) -> Array:
-        return wiener(images, jnp.asarray(prepared.profile), ratio)
+        return wiener(images, jnp.asarray(profile), ratio)
 
     def run(images: Images, weight: float) -> Images:
         with host_float64():

@@ -23,7 +23,7 @@ from jxr.files import write_json
 from jxr.models import Restorer, load_restorer
 from jxr.provenance import provenance
 from jxr.restoration.wiener_bank import bank_filters
-from jxr.studies.dataset import load_dataset
+from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.restorers import spread
 from jxr.training.wiener_net_task import draw_setting, observe, profile
 
@@ -76,10 +76,7 @@ def error_bounds_study(config: RestorerStudyConfig, cache: Path, output: Path) -
     """
     restorer = load_restorer(config.restorer.path or None)
     dataset = load_dataset(config.data, cache)
-    known, scored = dataset.validation, dataset.part(config.part)
-    if config.part == "validation":
-        known, scored = every_other_patient(dataset.records, known)
-    known, scored = spread(known, SOME), spread(scored, SOME)
+    known, scored = calibrated_and_scored(dataset, config.part, SOME)
     pairs = partial(random_pairs, restorer, dataset.images, config.seed)
     bound = calibrate(*pairs(known))
     covered = coverage(bound, *pairs(scored))
@@ -98,19 +95,24 @@ def error_bounds_study(config: RestorerStudyConfig, cache: Path, output: Path) -
     return results
 
 
-def every_other_patient(
-    records: Any, rows: Int[np.ndarray, " n"]
-) -> tuple[Int[np.ndarray, " first"], Int[np.ndarray, " second"]]:
-    """Splits rows into two halves that share no patient.
+def calibrated_and_scored(
+    dataset: Dataset, part: str, most: int
+) -> tuple[Int[np.ndarray, " known"], Int[np.ndarray, " scored"]]:
+    """Returns rows to calibrate bounds on and rows of a part to score them on, so many at most.
+
+    Calibrated are validation images; where these are scored too, those of every other patient.
 
     Raises:
-        UserError: there is one patient only.
+        UserError: there is one validation patient only, and both are to be of such images.
     """
-    patients = np.array([records[row].patient for row in rows])
-    first = np.isin(patients, np.unique(patients)[::2])
-    if first.all():
-        raise UserError("only one validation patient: raise data.validation_fraction")
-    return rows[first], rows[~first]
+    known, scored = dataset.validation, dataset.part(part)
+    if part == "validation":
+        patients = dataset.patients(known)
+        first = np.isin(patients, np.unique(patients)[::2])
+        if first.all():
+            raise UserError("only one validation patient: raise data.validation_fraction")
+        known, scored = known[first], known[~first]
+    return spread(known, most), spread(scored, most)
 
 
 def random_pairs(

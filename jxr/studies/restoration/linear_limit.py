@@ -6,11 +6,9 @@ learned something about the images.
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
-from jaxtyping import Float64
 
 from jxr.config import BlurConfig
 from jxr.restoration.spectra import noise_to_signal_spectrum, transfer_function
@@ -20,14 +18,13 @@ from jxr.studies.restoration.measured_spectra import (
     Moments,
     Spectrum,
     best_flat,
+    in_float64,
     moments,
     observed_images,
-    pieces,
     signal_spectrum,
 )
 from jxr.studies.restorers import (
     RATIOS,
-    Images,
     Rounding,
     check_blur,
     check_reflect,
@@ -102,7 +99,7 @@ def linear_limit_rows(
     suffix, precision = ("-host-blur", "float64") if rounding == "host" else ("", "float32")
     rows = [restoration_row("none", f"none{suffix}", blur, originals, blurred)]
     for recipe, ratio in ratios.items():
-        restored = filtered_images(blurred, profile, ratio)
+        restored = in_float64(wiener, blurred, profile, ratio)
         row = restoration_row("wiener", recipe + suffix, blur, originals, restored)
         rows.append(row | ({"ratio": ratio} if isinstance(ratio, float) else {}))
         logging.info("%s%s, %s: MSE %.4g", recipe, suffix, blur, row["mse"])
@@ -112,13 +109,3 @@ def linear_limit_rows(
 def ratio_of(signal: Spectrum, noise: Spectrum) -> Spectrum:
     """Returns noise over signal; see `noise_to_signal_spectrum`."""
     return np.asarray(noise_to_signal_spectrum(jnp.asarray(signal), jnp.asarray(noise)))
-
-
-def filtered_images(
-    blurred: Images, profile: Float64[np.ndarray, " size"], ratio: Spectrum | float
-) -> Float64[np.ndarray, "n height width 1"]:
-    """Returns the images restored in float64, not clipped."""
-    restore = jax.jit(wiener)
-    with host_float64():
-        parts = [np.asarray(restore(b.astype(np.float64), profile, ratio)) for b in pieces(blurred)]
-    return np.concatenate(parts)

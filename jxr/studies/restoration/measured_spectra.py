@@ -5,7 +5,9 @@ the rounding of a float32 transform is a factor 14 in the error of a restoration
 """
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -155,11 +157,18 @@ def observed_images(
     if blur.noise or blur.input_precision != "float32":
         raise ValueError("the rounding 'host' is for float32 images without noise")
     profile = kernel_of(blur, rounding)
-    blur_batch = jax.jit(partial(blur_separable, boundary=blur.boundary))
+    blurred = in_float64(partial(blur_separable, boundary=blur.boundary), images, profile)
+    return blurred.astype(np.float32)
+
+
+def in_float64(
+    function: Callable[..., Array], images: Images, *others: Any
+) -> Float64[np.ndarray, "n height width 1"]:
+    """Returns `function` of images and of what else it takes, in float64 on the CPU."""
+    compiled = jax.jit(function)
     with host_float64():
-        parts = [blur_batch(part.astype(np.float64), profile) for part in pieces(images)]
-        blurred = [np.asarray(part) for part in parts]
-    return np.concatenate(blurred).astype(np.float32)
+        parts = [np.asarray(compiled(part.astype(np.float64), *others)) for part in pieces(images)]
+    return np.concatenate(parts)
 
 
 def pieces(array: np.ndarray) -> list[np.ndarray]:

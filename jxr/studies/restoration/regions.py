@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
@@ -12,8 +10,8 @@ from jxr.evaluation import bootstrap_interval, mse
 from jxr.models import Restorer
 from jxr.restoration.cosine_filter import filter_cosines
 from jxr.studies.dataset import Dataset
-from jxr.studies.restoration.measured_spectra import limit_filter, pieces
-from jxr.studies.restorers import Images, degraded_pairs, host_float64, setting_of
+from jxr.studies.restoration.measured_spectra import in_float64, limit_filter
+from jxr.studies.restorers import Images, degraded_pairs, setting_of
 from jxr.studies.wiener_nets import restored_by_net
 
 # Rows and columns from and to, in 28ths of the side. Most images of the Guangzhou set have an R,
@@ -45,15 +43,9 @@ def region_rows(
     originals, blurred = degraded_pairs(dataset, rows, blur, seed)
     _, _, gain = limit_filter(dataset, rows, blur, seed)
     mirrored = np.ascontiguousarray(blurred[:, :, ::-1])
-    filtered = jax.jit(filter_cosines)
-    with host_float64():
-        linear = [
-            np.asarray(filtered(part.astype(np.float64), jnp.asarray(gain)))
-            for part in pieces(blurred)
-        ]
     seen = {
         "mse_blurred": blurred,
-        "limit_mse": np.concatenate(linear),
+        "limit_mse": in_float64(filter_cosines, blurred, gain),
         "mse_wiener_net": restored_by_net(restorer, blurred, blur),
         "mse_mirrored": restored_by_net(restorer, mirrored, blur)[:, :, ::-1],
     }

@@ -4,7 +4,9 @@ The network is never trained or chosen here. `part` says on which images it is s
 images for every choice, test images once a network is finished.
 """
 
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from jxr.evaluation import calibrate, coverage, error_map, mse
 from jxr.files import write_json
 from jxr.models import Restorer, load_restorer
 from jxr.studies.dataset import Dataset, load_dataset
-from jxr.studies.restoration.error_bounds import every_other_patient
+from jxr.studies.restoration.error_bounds import calibrated_and_scored
 from jxr.studies.restoration.large_images import large_images, large_rows
 from jxr.studies.restoration.measured_spectra import limit_error
 from jxr.studies.restoration.regions import region_rows
@@ -32,7 +34,7 @@ from jxr.studies.restorers import (
     spread,
 )
 from jxr.studies.wiener_nets import linear_estimates, restored_by_net
-from jxr.studies.workdir import Stages, claim, study_provenance
+from jxr.studies.workdir import Study
 
 TOLD = (0.8, 0.9, 1.0, 1.1, 1.2)  # the sigma that is told, as a factor of the true one
 WIDTH_ERROR = 0.2 / 3**0.5  # what is told of an error even within a fifth
@@ -54,7 +56,8 @@ def restorer_study(config: RestorerStudyConfig, workdir: Path, cache: Path) -> d
         cache: folder of decoded images, which other runs may share.
 
     Raises:
-        UserError: a mistake in the config, the images or the weights.
+        UserError: a mistake in the config, the images or the weights; of validation images, there
+            is one patient only.
     """
     restorer = load_restorer(config.restorer.path or None)
     dataset = load_dataset(config.data, cache)
@@ -62,68 +65,39 @@ def restorer_study(config: RestorerStudyConfig, workdir: Path, cache: Path) -> d
     for blur in blurs:
         check_blur(blur, config.data.size)
     fingerprints = {"data": dataset.fingerprint, "restorer": restorer.fingerprint}
+    bounded = calibrated_and_scored(dataset, config.part, config.subset)
     large = large_images(config)
     if large:
         fingerprints["large"] = large.fingerprint
-    claim(workdir, config, **fingerprints)
-    stages = Stages(workdir / "stages")
+    stages = Study(workdir, config, **fingerprints)
     rows = dataset.part(config.part)
     some = spread(rows, config.subset)
-    restoration, regions, told, spectra, grid = [], [], [], [], []
-    for blur in blurs:
+    noisy = [blur for blur in blurs if blur.noise or blur.input_precision == "8bit"]
+    standard = [blur for blur in noisy if blur.convention == "standard"]
+    grid = [BlurConfig(sigma=sigma, **kind) for kind in GRID_INPUTS for sigma in GRID_SIGMAS]
 
-        def table(blur: BlurConfig = blur) -> list[dict[str, Any]]:
-            return table_rows(restorer, dataset, rows, blur, config.seed)
+    def each(name: str, work: Callable, rows: Any, blurs: Sequence[BlurConfig]) -> list[Any]:
+        return [
+            stages.run(
+                f"{name}/{setting_name(blur)}",
+                partial(work, restorer, dataset, rows, blur, config.seed),
+            )
+            for blur in blurs
+        ]
 
-        restoration += stages.run(f"table/{setting_name(blur)}", table)
-        if blur.noise or blur.input_precision == "8bit":
-            regions += stages.run(
-                f"regions/{setting_name(blur)}",
-                partial(region_rows, restorer, dataset, rows, blur, config.seed),
-            )
-    for blur in blurs:
-        if blur.convention == "standard" and (blur.noise or blur.input_precision == "8bit"):
-            told += stages.run(
-                f"told/{setting_name(blur)}",
-                partial(told_rows, restorer, dataset, some, blur, config.seed),
-            )
-            spectra.append(
-                stages.run(
-                    f"spectrum/{setting_name(blur)}",
-                    partial(spectrum_row, restorer, dataset, some, blur, config.seed),
-                )
-            )
-    for kind in GRID_INPUTS:
-        for sigma in GRID_SIGMAS:
-            blur = BlurConfig(sigma=sigma, **kind)
-            grid.append(
-                stages.run(
-                    f"grid/{setting_name(blur)}",
-                    partial(grid_row, restorer, dataset, some, blur, config.seed),
-                )
-            )
-    uncertainty = [
-        stages.run(
-            f"uncertainty/{setting_name(blur)}",
-            partial(uncertainty_row, restorer, dataset, config, blur),
-        )
-        for blur in blurs
-        if blur.noise or blur.input_precision == "8bit"
-    ]
-    notes = [*dataset.notes_on(config.part), f"scored on {config.part} images"]
-    enlarged = (
-        stages.run("large", partial(large_rows, restorer, large, config.seed)) if large else []
-    )
-    results = {
-        "provenance": study_provenance(config, stages, notes, **fingerprints),
-        "restoration": restoration,
-        "regions": regions,
-        "told": told,
-        "spectra": spectra,
-        "grid": grid,
-        "uncertainty": uncertainty,
-        "large": enlarged,
+    tables = {
+        "restoration": list(chain(*each("table", table_rows, rows, blurs))),
+        "regions": list(chain(*each("regions", region_rows, rows, noisy))),
+        "told": list(chain(*each("told", told_rows, some, standard))),
+        "spectra": each("spectrum", spectrum_row, some, standard),
+        "grid": each("grid", grid_row, some, grid),
+        "uncertainty": each("uncertainty", uncertainty_row, bounded, noisy),
+        "large": (
+            stages.run("large", partial(large_rows, restorer, large, config.seed)) if large else []
+        ),
     }
+    notes = [*dataset.notes_on(config.part), f"scored on {config.part} images"]
+    results = {"provenance": stages.provenance(notes), **tables}
     write_json(workdir / "results.json", results)
     return results
 
@@ -202,23 +176,20 @@ def grid_row(
 
 
 def uncertainty_row(
-    restorer: Restorer, dataset: Dataset, config: RestorerStudyConfig, blur: BlurConfig
+    restorer: Restorer,
+    dataset: Dataset,
+    bounded: tuple[Int[np.ndarray, " known"], Int[np.ndarray, " scored"]],
+    blur: BlurConfig,
+    seed: int,
 ) -> dict[str, Any]:
     """Returns how many pixels the bounds of `jxr.evaluation` cover, and how wide they are.
 
-    They are calibrated on validation images; where these are scored, on those of every other
-    patient.
-
-    Raises:
-        UserError: there is one validation patient only.
+    They are calibrated on the first of the two groups of rows and scored on the second.
     """
-    known, scored = dataset.validation, dataset.part(config.part)
-    if config.part == "validation":
-        known, scored = every_other_patient(dataset.records, known)
-    known, scored = spread(known, config.subset), spread(scored, config.subset)
+    known, scored = bounded
 
     def pair(rows: Int[np.ndarray, " n"]) -> tuple[Images, Images]:
-        originals, blurred = degraded_pairs(dataset, rows, blur, config.seed)
+        originals, blurred = degraded_pairs(dataset, rows, blur, seed)
         return originals, restored_by_net(restorer, blurred, blur)
 
     bound = calibrate(*pair(known))

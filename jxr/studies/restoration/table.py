@@ -15,7 +15,7 @@ from jxr.studies.restoration.classical import METHODS, classical_row
 from jxr.studies.restoration.linear_limit import linear_limit_rows
 from jxr.studies.restoration.measured_spectra import signal_spectrum
 from jxr.studies.restorers import Rounding, check_blur, check_reflect
-from jxr.studies.workdir import Stages, claim, study_provenance
+from jxr.studies.workdir import Study
 
 
 def restoration_table(config: RestorationTableConfig, workdir: Path, cache: Path) -> dict[str, Any]:
@@ -36,8 +36,7 @@ def restoration_table(config: RestorationTableConfig, workdir: Path, cache: Path
         check_blur(blur, config.data.size)
         check_reflect(blur)
     dataset = load_dataset(config.data, cache)
-    claim(workdir, config, data=dataset.fingerprint)
-    stages = Stages(workdir / "stages")
+    stages = Study(workdir, config, data=dataset.fingerprint)
     train_signal = once(lambda: signal_spectrum(dataset.images, dataset.train))
 
     def limit(blur: BlurConfig, rounding: Rounding) -> list[dict[str, Any]]:
@@ -59,7 +58,7 @@ def restoration_table(config: RestorationTableConfig, workdir: Path, cache: Path
                 )
             )
     results = {
-        "provenance": study_provenance(config, stages, dataset.notes, data=dataset.fingerprint),
+        "provenance": stages.provenance(dataset.notes),
         "restoration": rows,
     }
     write_json(workdir / "results.json", results)

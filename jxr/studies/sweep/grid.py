@@ -25,7 +25,7 @@ from jxr.models import Restorer, abstract, apply
 from jxr.models.vgg16 import extract
 from jxr.optics import cut_profile, effective_sigma, gaussian_profile, kernel_radius
 from jxr.studies.dataset import Dataset
-from jxr.studies.features import Backbone
+from jxr.studies.features import Backbone, feature_count
 from jxr.training.sweep import Mapped, best_mapping, mapping
 from jxr.training.tasks import blurred_images, build_head
 
@@ -81,7 +81,8 @@ def predict_grid(
     """
     folder.mkdir(parents=True, exist_ok=True)
     key = rng.stream(jax.random.key(0), "noise")
-    graph, _ = abstract(build_head(classifiers.head, in_features(classifiers.heads)))
+    features = feature_count(dataset.images.shape[1])
+    graph, _ = abstract(build_head(classifiers.head, features))
     static = blur, classifiers.backbone.convention, mapped or best_mapping()
     program = partial(_log_odds, static, graph)
     graphs = classifiers.backbone.graphdef, classifiers.restorer.graphdef
@@ -147,10 +148,3 @@ def _log_odds(
         return {name: jax.vmap(member)(params).swapaxes(0, 1) for name, params in heads.items()}
 
     return mapping(mapped)(in_setting)(*grid)
-
-
-def in_features(heads: Mapping[str, Any]) -> int:
-    """Returns how many features stacked heads look at."""
-    layers = next(iter(heads.values()))
-    first = layers["hidden0"] if "hidden0" in layers else layers["logits"]
-    return first["kernel"].shape[1]

@@ -30,7 +30,7 @@ from jxr.studies.restorers import check_blur, check_reflect, spread
 from jxr.studies.sweep.breaks import break_rows
 from jxr.studies.sweep.grid import KINDS, Classifiers, Grid, predict_grid
 from jxr.studies.sweep.members import diverged, members_of, train_head_stack
-from jxr.studies.workdir import FILES, Stages, claim, study_provenance
+from jxr.studies.workdir import FILES, Study
 from jxr.training.launch import PLAIN, Launch
 
 TABLES = ("classification", "differences", "breaks")
@@ -65,13 +65,13 @@ def sigma_sweep_study(
     asked = {name: questions(name, dataset, tested) for name in names}
     backbone = load_backbone(config.weights)
     restorer = load_restorer()
-    fingerprints = {
-        "data": dataset.fingerprint,
-        "weights": backbone.fingerprint,
-        "restorer": restorer.fingerprint,
-    }
-    claim(workdir, config, **fingerprints)
-    stages = Stages(workdir / "stages")
+    stages = Study(
+        workdir,
+        config,
+        data=dataset.fingerprint,
+        weights=backbone.fingerprint,
+        restorer=restorer.fingerprint,
+    )
     members = members_of(config)
 
     def features(sigma: float) -> np.ndarray:
@@ -79,7 +79,7 @@ def sigma_sweep_study(
 
     trained = {}
     for name in names:
-        with stages.timed(f"heads-{name}"):
+        with stages.kept(f"heads-{name}"):
             trained[name] = train_head_stack(
                 config.head,
                 members,
@@ -90,7 +90,7 @@ def sigma_sweep_study(
                 launch=launch,
             )
     grid = grid_of(config)
-    with stages.timed(f"grid-{part}"):
+    with stages.kept(f"grid-{part}"):
         log_odds = predict_grid(
             Classifiers(
                 backbone, restorer, config.head, {name: trained[name].params for name in names}
@@ -116,7 +116,7 @@ def sigma_sweep_study(
         for key, rows in task_rows(config, name, chosen, said, sound).items():
             tables[key] += rows
     results = {
-        "provenance": study_provenance(config, stages, notes, **fingerprints),
+        "provenance": stages.provenance(notes),
         "part": part,
         **tables,
     }
@@ -137,7 +137,7 @@ def train_features(
     Noise is of tested images only.
     """
     blur = replace(config.blur, sigma=sigma, noise=0.0) if sigma else None
-    return dataset_features(backbone, dataset, cache, resize=config.data.resize, blur=blur, seed=0)
+    return dataset_features(backbone, dataset, cache, blur=blur)
 
 
 def grid_of(config: SigmaSweepConfig) -> Grid:

@@ -20,7 +20,7 @@ from jxr.models import abstract, apply
 from jxr.studies.dataset import Dataset, load_dataset
 from jxr.studies.restorers import check_blur, check_unet, setting_of, unet_recipe
 from jxr.studies.sweep.members import Member, diverged, members_of, train_unet_stack
-from jxr.studies.workdir import FILES, Stages, claim, study_provenance
+from jxr.studies.workdir import FILES, Study
 from jxr.training.launch import PLAIN, Launch
 from jxr.training.sweep import Mapped, best_mapping, mapping
 from jxr.training.tasks import blurred_images, build_unet
@@ -48,13 +48,13 @@ def restorer_sweep_study(
     check_blur(widest, config.data.size)
     check_unet(config.unet, config.data.size)
     dataset = load_dataset(config.data, cache)
-    claim(workdir, config, data=dataset.fingerprint)
-    stages = Stages(workdir / "stages")
+    stages = Study(workdir, config, data=dataset.fingerprint)
     members = members_of(config)
-    with stages.timed("train"):
+    with stages.kept("train"):
         trained = train_unet_stack(config, members, dataset, workdir / "unets", launch)
     rows = np.sort(dataset.part(part))
-    with stages.timed(f"score-{part}"):
+
+    def scored() -> list[dict[str, Any]]:
         errors = unet_errors(
             config.unet,
             trained.params,
@@ -64,11 +64,14 @@ def restorer_sweep_study(
             replace(config.blur, sigma=max(config.sigmas)),
             best_mapping(),
         )
+        return error_rows(config, members, errors, trained.sound)
+
+    table = stages.run(f"score-{part}", scored)
     notes = [*dataset.notes, f"scored on {part} images", *diverged(members, trained)]
     results = {
-        "provenance": study_provenance(config, stages, notes, data=dataset.fingerprint),
+        "provenance": stages.provenance(notes),
         "part": part,
-        "restoration": error_rows(config, members, errors, trained.sound),
+        "restoration": table,
     }
     write_json(workdir / FILES[part], results)
     return results
@@ -103,7 +106,7 @@ def unet_errors(
             (config, blur, mapped), graph, params, *images, key, jnp.array(sigmas, jnp.float32)
         )
         found.append(np.asarray(errors, np.float64)[..., batch["mask"] > 0])
-        logging.info("scored %d of %d images", len(found) * BATCH, len(rows))
+        logging.info("scored %d of %d images", min(len(found) * BATCH, len(rows)), len(rows))
     return np.concatenate(found, axis=-1)
 
 

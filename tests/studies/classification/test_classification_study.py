@@ -1,6 +1,7 @@
 """The classification study on tiny images: rows, choices on validation, resume, mistakes."""
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -22,7 +23,12 @@ from jxr.reporting.classification_figure import write_classification
 from jxr.studies.binary_tasks import Examples
 from jxr.studies.classification.fine_tuning import answers, frozen_maps
 from jxr.studies.classification.study import classification_study, scaling_of
-from jxr.studies.classification.tables import best_threshold_accuracy
+from jxr.studies.classification.tables import (
+    Answered,
+    Cell,
+    best_threshold_accuracy,
+    operating_rows,
+)
 from jxr.studies.features import load_backbone
 from jxr.studies.workdir import FILES
 from ml_collections_configs.classification import RUNS
@@ -227,6 +233,14 @@ def test_brightness_is_learnt(finished):
     assert scores["recovered"] > 0.8
 
 
+def test_stages_name_the_commit_that_finished_them(finished):
+    _, _, results = finished
+    pairs = itertools.product(("report", "fine-tuned"), ("original", "blurred"))
+    stages = {"predict-validation"} | {f"train-{name}-{kind}" for name, kind in pairs}
+    assert results["validation"]["provenance"]["stage_commits"].keys() == stages
+    assert results["test"]["provenance"]["stage_commits"].keys() == stages | {"predict-test"}
+
+
 @pytest.mark.resume
 def test_a_second_part_trains_nothing_again(finished):
     _, folder, _ = finished
@@ -260,14 +274,29 @@ def test_report(finished):
         assert path.stat().st_size > 10_000
 
 
+def test_a_recipe_has_one_row_of_thresholds_however_it_is_calibrated():
+    """Also one that is entered in RECIPES later."""
+    chosen = Examples(np.arange(4), np.array([0, 1, 0, 1]), np.array(list("abcd")))
+    odds = {
+        Cell(recipe, "original", "original"): np.array([[0.1, 0.9, 0.4, 0.8]])
+        for recipe in (*RECIPES, "new", "new-uncalibrated")
+    }
+    answered = Answered("a_vs_b", chosen, 0.5, np.arange(4.0), odds)
+    config = dataclasses.replace(RUNS["demo"], bootstrap_samples=100)
+    rows = operating_rows(answered, answered, config)
+    assert list(dict.fromkeys(row["recipe"] for row in rows)) == [
+        "report", "fine-tuned", "ensemble", "new",
+    ]  # fmt: skip
+
+
 def test_the_best_threshold_by_brute_force():
     rng = np.random.default_rng(0)
     labels = rng.integers(2, size=40)
     odds = rng.normal(size=40).round(1) + labels
     grid = np.linspace(odds.min() - 1, odds.max() + 1, 4001)
     best = max(((odds > threshold) == labels).mean() for threshold in grid)
-    assert best_threshold_accuracy(labels, odds) == pytest.approx(best)
-    assert best_threshold_accuracy(np.array([0, 0, 1]), np.array([1.0, 2.0, 0.0])) == 2 / 3
+    assert best_threshold_accuracy(labels, odds[None]) == pytest.approx(best)
+    assert best_threshold_accuracy(np.array([0, 0, 1]), np.array([[1.0, 2.0, 0.0]])) == 2 / 3
 
 
 def test_each_class_of_a_question_weighs_the_same():

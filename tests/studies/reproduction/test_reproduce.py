@@ -22,7 +22,7 @@ from jxr.studies.features import load_backbone
 from jxr.studies.reproduction import classification_stage, restoration_stage
 from jxr.studies.reproduction import reproduce as module
 from jxr.studies.reproduction.reproduce import reproduce
-from jxr.studies.reproduction.restoration_stage import RESTORERS
+from jxr.studies.reproduction.restoration_stage import RESTORERS, Run
 from jxr.studies.reproduction.sweep_stage import leaves_alone
 from jxr.studies.workdir import Stages
 from ml_collections_configs.reproduce import RUNS
@@ -141,16 +141,16 @@ def test_noise_is_in_the_sweep_even_where_there_is_no_blur(finished, tmp_path):
     blur = dataclasses.replace(config.blur, noise=1.0)
     config = dataclasses.replace(config, blur=blur, sweep_sigmas=(0.0,))
     dataset = load_dataset(config.data, folder / "cache")
-    rows = module.sweep_stage(
+    run = Run(
         config,
-        module.binary_tasks(config, dataset),
         dataset,
+        module.binary_tasks(config, dataset),
         load_backbone(config.weights),
-        results["classification"],
-        workdir=folder / "run",
-        cache=folder / "cache",
-        stages=Stages(tmp_path),
+        folder / "run",
+        folder / "cache",
+        Stages(tmp_path),
     )
+    rows = module.sweep_stage(run, results["classification"])
     assert [(row["sigma"], row["noise"]) for row in rows] == [(0, 1)] * 4
     without = {row["task"]: row["auc"] for row in results["sweep"] if row["sigma"] == 0}
     assert any(row["auc"] != without[row["task"]] for row in rows)
@@ -293,6 +293,7 @@ def test_a_full_disk_is_one_line(tiny_images, tmp_path, monkeypatch):
     dataset = load_dataset(config.data, tmp_path / "cache")
     task = module.binary_tasks(config, dataset)[0]
     chosen = examples(task, dataset.records, dataset.test)
+    run = Run(config, dataset, (task,), None, tmp_path, tmp_path, None)
     features = dict.fromkeys(("original", "blurred", *RESTORERS), dataset.images[..., 0, 0])
 
     def full(*_, **__):
@@ -303,10 +304,8 @@ def test_a_full_disk_is_one_line(tiny_images, tmp_path, monkeypatch):
     monkeypatch.setattr(classification_stage, "predict", lambda *given: given[-1][:, 0])
     monkeypatch.setattr(np, "savez", full)
     for write in (
-        lambda: restoration_stage.examples_stage(config, dataset, tmp_path),
-        lambda: classification_stage.task_log_odds(
-            task, chosen, config, dataset, features, tmp_path
-        ),
+        lambda: restoration_stage.examples_stage(run),
+        lambda: classification_stage.task_log_odds(run, task, chosen, features),
     ):
         with pytest.raises(UserError, match="cannot write here"):
             write()

@@ -1,20 +1,23 @@
 """The bounds that ship with the restorer: how they are made, and that they are its own."""
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jxr.data import Record
 from jxr.errors import UserError
 from jxr.models import load_restorer
 from jxr.optics import gaussian_profile
 from jxr.restoration.wiener_bank import wiener_bank
+from jxr.studies.dataset import Dataset
 from jxr.studies.restoration.error_bounds import (
     SHIPPED,
+    calibrated_and_scored,
     error_bounds_study,
-    every_other_patient,
     random_pairs,
     shipped_bounds,
 )
@@ -63,9 +66,12 @@ def test_draws_follow_the_image_and_not_its_place():
 
 
 def test_halves_share_no_patient():
-    records = [type("Record", (), {"patient": name}) for name in "aabbccd"]
-    first, second = every_other_patient(records, np.arange(7))
+    records = tuple(Record(f"{row}.png", "A", name, "train") for row, name in enumerate("aabbccd"))
+    dataset = Dataset(records, np.zeros((7, 1, 1, 1)), *3 * [np.arange(7)], "abc", "antialias")
+    first, second = calibrated_and_scored(dataset, "validation", 4)
     assert first.tolist() == [0, 1, 4, 5]
     assert second.tolist() == [2, 3, 6]
     with pytest.raises(UserError, match="only one validation patient"):
-        every_other_patient(records, np.array([0, 1]))
+        calibrated_and_scored(replace(dataset, validation=np.arange(2)), "validation", 4)
+    known, scored = calibrated_and_scored(dataset, "test", 2)
+    assert known.tolist() == scored.tolist() == [0, 6]

@@ -54,6 +54,7 @@ def dataset_of(images, train, validation):
         validation=validation_rows,
         test=test_rows,
         fingerprint="made up",
+        resize="antialias",
     )
 
 

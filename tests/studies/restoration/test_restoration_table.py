@@ -9,7 +9,7 @@ from scipy import ndimage
 from jxr.config import BlurConfig, RestorationTableConfig
 from jxr.errors import UserError
 from jxr.studies.restoration import table as module
-from jxr.studies.restoration.classical import METHODS, STRENGTHS, Prepared, gradient_penalty
+from jxr.studies.restoration.classical import METHODS, STRENGTHS, gradient_penalty
 from jxr.studies.restoration.table import restoration_table
 from jxr.studies.restorers import kernel_of
 from ml_collections_configs.restoration import RUNS
@@ -78,7 +78,7 @@ def test_gradient_penalty_is_the_dense_solution():
     image = np.random.default_rng(0).random(size)
     normal = forward.T @ forward + weight * (down.T @ down + along.T @ along)
     expected = np.linalg.solve(normal, forward.T @ image.ravel()).reshape(size)
-    restore = gradient_penalty(Prepared(profile, None, size))
+    restore = gradient_penalty(profile, size)
     found = restore(image[None, ..., None].astype(np.float32), weight)[0, ..., 0]
     np.testing.assert_allclose(found, expected, atol=1e-5)
 

@@ -17,6 +17,7 @@ from jxr.models import abstract, load_restorer
 from jxr.reporting.restorer_figure import write_restorer
 from jxr.studies.dataset import load_dataset
 from jxr.studies.restoration import study as module
+from jxr.studies.restoration.error_bounds import calibrated_and_scored
 from jxr.studies.restoration.large_images import large_images
 from jxr.studies.restoration.measured_spectra import limit_error
 from jxr.studies.restoration.regions import ratio_interval
@@ -241,14 +242,11 @@ def test_validation_images_calibrate_and_are_scored_by_patient(finished, monkeyp
         return degraded_pairs(dataset, rows, *rest)
 
     monkeypatch.setattr(module, "degraded_pairs", degraded)
-    chosen = dataclasses.replace(config, part="validation")
-    row = module.uncertainty_row(restorer, dataset, chosen, BlurConfig(noise=0.01))
+    bounded = calibrated_and_scored(dataset, "validation", config.subset)
+    row = module.uncertainty_row(restorer, dataset, bounded, BlurConfig(noise=0.01), 0)
     first, second = seen
     assert not first & second
     assert row["n"] + row["calibrated_on"] <= len(dataset.validation)
-    few = dataclasses.replace(dataset, validation=dataset.validation[:1])
-    with pytest.raises(UserError, match="only one validation patient"):
-        module.uncertainty_row(restorer, few, chosen, BlurConfig(noise=0.01))
 
 
 @pytest.mark.parametrize(

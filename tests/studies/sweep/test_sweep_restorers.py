@@ -42,6 +42,7 @@ def test_rows_table_and_chart(finished):
     write_restorer_sweep(results, folder / "report")
     assert (folder / "report" / "tables.md").read_text().count("\n| ") == 2 + 5
     assert (folder / "report" / "figures" / "sweep.png").stat().st_size > 10_000
+    assert results["provenance"]["stage_commits"].keys() == {"train", "score-test"}
     titles = list(curves(results["restoration"]))
     assert titles[0] == "not restored"
     assert titles[1].endswith("1, seed 0")

@@ -72,6 +72,9 @@ def test_the_demo_runs_on_some_images(tmp_path):
 def test_rows_tables_and_chart(finished):
     _, folder, results = finished
     assert json.loads((folder / "run" / "results.json").read_text()) == results
+    names = ("normal_vs_pneumonia", "bacterial_vs_viral")
+    stages = {"grid-test", *(f"heads-{name}" for name in names)}
+    assert results["provenance"]["stage_commits"].keys() == stages
     rows = results["classification"]
     assert len(rows) == len(results["differences"]) == 2 * 2 * 2 * 2 * 2
     # Tasks, training sigmas, noises, kinds.
