@@ -87,8 +87,9 @@ def expected_counts(intensity: Float[Array, "*shape"], dose: Scalar) -> Float[Ar
             counts drawn in float32 have the wrong variance); a chest X-ray's are thousands.
 
     Raises:
-        ValueError: if the dose is out of its range.
+        ValueError: if the dose is out of its range, or the intensity no float numbers.
     """
+    intensity = as_float("intensity", intensity)
     check_range("dose", dose, 0, LARGEST_DOSE)
     return jnp.asarray(dose, intensity.dtype) * jnp.maximum(intensity, 0)
 

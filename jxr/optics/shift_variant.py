@@ -22,7 +22,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from jxr.optics.blur import PAD_MODES, Boundary, pad
-from jxr.optics.checks import check_choice
+from jxr.optics.checks import as_images, check_choice
 from jxr.optics.operators import LinearOperator, psf_operator
 from jxr.optics.psf import Scalar
 
@@ -51,8 +51,10 @@ def dense_blur(
         The blurred images, of the shape and dtype of `images`.
 
     Raises:
-        ValueError: if PSFs have an even size or reach further than the image is large.
+        ValueError: if PSFs have an even size or reach further than the image is large, or the
+            images are no float numbers or lack an axis.
     """
+    images = as_images("images", images)
     height, width, _ = images.shape[-3:]
     psf_height, psf_width = psf_shape(psf_at)
     radii = psf_height // 2, psf_width // 2

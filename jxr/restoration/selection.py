@@ -90,8 +90,10 @@ def discrepancy(
         gone as near to `low` (above 1) or `high` (below 1) as the bisections allow.
 
     Raises:
-        ValueError: if noise_std or low is not > 0, high below low, or bisections negative.
+        ValueError: if noise_std or low is not > 0, high below low, or bisections negative; or
+            the images are no float numbers or lack an axis.
     """
+    blurred = as_images("blurred", blurred)
     check_range("noise_std", noise_std, 0)
     check_range("low", low, 0)
     check_range("high - low", high - low, 0, closed=True)

@@ -43,7 +43,8 @@ def transfer_function(kernel: Kernel, height: int, width: int) -> Float[Array, "
     def cosines(n, size):
         # The angles are static, so float64 on the host costs nothing and spares float32 their
         # rounding, which would end up in the restored image.
-        return jnp.asarray(np.cos(angles(np.arange(n), size, 2 * n)), kernel.dtype)
+        values = np.cos(angles(np.arange(n), size, 2 * n))
+        return jnp.asarray(values, jnp.result_type(kernel))
 
     if kernel.ndim == 1:
         along_rows, along_columns = (

@@ -16,11 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 import jxr
 from jxr.optics import (
-    gaussian_transfer, psf_operator, separable_operator, tiled_operator, transfer_blur,
-    transmitted_intensity,
+    Detector, dense_blur, expose, gaussian_transfer, psf_operator, separable_operator,
+    tiled_operator, transfer_blur, transmitted_intensity,
 )
-from jxr.restoration import choose_noise_to_signal, edge_taper, gcv, tikhonov
+from jxr.restoration import choose_noise_to_signal, discrepancy, edge_taper, gcv, tikhonov
 from jxr.restoration.cosine_filter import filter_cosines
+from jxr.restoration.spectra import transfer_function
 
 eight_bits, plain = jnp.full((20, 20, 1), 200, jnp.uint8), jnp.full((20, 20), 0.5)
 line = jxr.gaussian_profile(1.0, radius=3)
@@ -31,6 +32,7 @@ by_pixel = (
     lambda image: jxr.quantise(image),
     lambda image: jxr.add_gaussian_noise(key, image, 0.1),
     lambda image: transmitted_intensity(image, 1.0),
+    lambda image: expose(key, image, 100.0, Detector(1.0, 1.0)),
 )
 by_place = (
     lambda image: jxr.blur(image, psf),
@@ -49,6 +51,10 @@ by_place = (
     lambda image: field.adjoint(image),
     lambda image: filter_cosines(image, jnp.ones((20, 20))),
     lambda image: choose_noise_to_signal(image, image / 255, line, ratios),
+    lambda image: dense_blur(image, lambda y, x: psf),
+    lambda image: discrepancy(
+        lambda y, k: tikhonov(y, operator, k), image, operator, 0.1, low=0.01, high=1.0
+    ),
     lambda image: gcv(lambda y, k: tikhonov(y, operator, k), image, operator, ratios, key),
 )
 for calls, image in ((by_pixel + by_place, eight_bits), (by_place, plain)):
@@ -62,6 +68,8 @@ warnings.simplefilter("error")  # JAX's, that there is no float64
 double = np.random.default_rng(0).random((1, 20, 20, 1))
 for call in by_pixel + by_place:
     assert jax.tree.leaves(call(double))[0].dtype == "float32"
+double = np.asarray(line, np.float64)
+assert transfer_function(double / double.sum(), 20, 20).dtype == "float32"
 """
 
 
@@ -69,10 +77,10 @@ def test_images_of_eight_bits_or_without_an_axis_of_channels_are_refused_float64
     finished = python("-c", CALLS)
     assert finished.returncode == 0, finished.stderr
     lines = finished.stdout.splitlines()
-    assert len(lines) == 20 + 17
-    for line in lines[:20]:
+    assert len(lines) == 23 + 19
+    for line in lines[:23]:
         assert "must be of float numbers, not uint8: divide 8-bit ones by 255" in line
-    for line in lines[20:]:
+    for line in lines[23:]:
         assert "must have the axes (..., height, width, channels), not the shape (20, 20)" in line
 
 
