@@ -15,6 +15,7 @@ from jxr.data.augmentation import (
     random_exposure,
     random_frame,
     random_view,
+    random_views,
 )
 from jxr.errors import UserError
 
@@ -57,6 +58,15 @@ def test_a_view_follows_its_key_and_stays_in_range(image):
     assert np.abs(views[0] - views[1]).mean() > 0.01
     assert views.min() >= 0
     assert views.max() <= 1
+
+
+def test_views_follow_their_examples_wherever_these_lie(image):
+    key, config = keys(1)[0], dataclasses.replace(STILL, brightness=0.2)
+    view = jax.jit(lambda ids: random_views(jnp.stack([image / 2] * 3), ids, key, config))
+    first, moved = view(jnp.array([7, 8, 9])), view(jnp.array([9, 7, 2]))
+    np.testing.assert_array_equal(moved[:2], first[jnp.array([2, 0])])
+    means = np.asarray(jnp.concatenate([first, moved[2:]]).mean(axis=(1, 2, 3)))
+    assert np.diff(np.sort(means)).min() > 1e-3
 
 
 def test_blur_is_a_gaussian_rounded_to_eight_bits(image):
@@ -125,7 +135,32 @@ def test_random_frames_keep_to_their_limits():
     assert (last[:, 1] < first[:, 1]).mean() == pytest.approx(0.5, abs=0.1)
 
 
+def test_random_frames_are_turned_and_stretched_each_for_itself():
+    """By three corners of a frame, in an image that shows its own coordinates."""
+    grid = jnp.mgrid[:33, :33].astype(jnp.float32) / 32 - 0.5
+    config = dataclasses.replace(STILL, frame=(0.3, 0.4), rotation=20.0, stretch=0.2, shift=0.1)
+
+    def corners(key):
+        seen = jnp.stack([random_frame(plane[..., None], key, config)[..., 0] for plane in grid])
+        return seen[:, 0, 0], seen[:, 0, -1], seen[:, -1, 0], seen[:, -1, -1]
+
+    first, right, down, last = map(np.asarray, jax.jit(jax.vmap(corners))(keys(400)))
+    width, height = (np.linalg.norm(corner - first, axis=1) for corner in (right, down))
+    rows, columns = (right - first).T
+    turn = np.rad2deg(np.arctan2(-rows, columns))
+    stretch = np.log(height / width) / 2
+    centre = (first + last) / 2
+    for found, least, most in (
+        (stretch, -0.2, 0.2), (np.sqrt(height * width), 0.3, 0.4), (turn, -20, 20),
+    ):  # fmt: skip
+        assert least - 1e-4 <= found.min() < least + 0.03 * (most - least)
+        assert most - 0.03 * (most - least) < found.max() <= most + 1e-4
+    drawn = np.stack([stretch, np.sqrt(height * width), turn, *centre.T])
+    assert np.abs(np.corrcoef(drawn) - np.eye(5)).max() < 0.2
+
+
 def test_exposures_against_their_formula(image):
+    drawn = []
     for field, at_its_most in (
         ("gamma", lambda x, v: x ** np.exp(v)),
         ("contrast", lambda x, v: x.mean() + np.exp(v) * (x - x.mean())),
@@ -142,6 +177,8 @@ def test_exposures_against_their_formula(image):
         found = amounts[errors.argmin(axis=1)]
         assert found.min() < -0.15, field
         assert found.max() > 0.15, field
+        drawn.append(found)
+    assert np.abs(np.corrcoef(drawn) - np.eye(3)).max() < 0.4  # of 60 draws each
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    generate_uid,
 )
 
 from jxr.errors import UserError
@@ -106,6 +107,32 @@ def test_what_is_derived_says_so_and_keeps_the_rest(tmp_path):
     assert other_pixels.SeriesInstanceUID == new.SeriesInstanceUID != other_note.SeriesInstanceUID
 
 
+def test_series_stay_apart_and_what_was_said_of_the_old_pixels_goes(tmp_path):
+    """Two series of one study become two, though they were treated alike."""
+    made = dataset(
+        GREY,
+        12,
+        ImageType="ORIGINAL",
+        DerivationDescription="x" * 1020,
+        SmallestPixelValueInSeries=0,
+        ExtendedOffsetTable=b"\0" * 8,
+        ExtendedOffsetTableLengths=b"\0" * 8,
+    )
+    made.IconImageSequence = [pydicom.Dataset()]
+    one = derived(read(tmp_path, made), note="\u03c3 is 1")
+    made.SeriesInstanceUID = generate_uid(entropy_srcs=["another series"])
+    assert derived(read(tmp_path, made), note="\u03c3 is 1").SeriesInstanceUID not in (
+        one.SeriesInstanceUID,
+        made.SeriesInstanceUID,
+    )
+    assert one.ImageType == "DERIVED"
+    # The longest that there may be; its end, and that in ASCII, for any character set.
+    assert one.DerivationDescription == "x" * 1016 + "; ? is 1"
+    for keyword in ("SmallestPixelValueInSeries", "ExtendedOffsetTable", "IconImageSequence"):
+        assert keyword in made
+        assert keyword not in one
+
+
 def test_an_image_that_was_never_an_instance_becomes_one(tmp_path):
     bare = dataset(GREY, 12, ImageType=None, SeriesInstanceUID=None)
     radiograph = read(tmp_path, content(bare))
@@ -141,9 +168,20 @@ def test_padding_stays_as_it_was(tmp_path):
     stored[(stored >= -2000) & (stored <= -1990)] = 0  # no padding by chance
     stored[3:6] = -2000
     stored[6] = -1990
-    padded = {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1990}
-    for elements, rows in (({}, []), (padded, [3, 4, 5, 6])):
-        radiograph = read(tmp_path, dataset(stored, 12, **elements))
+    # A range, the same from its other end, a value, and the same as some files write it, unsigned.
+    for values, rows in (
+        ([], []),
+        ([("SS", -2000), ("SS", -1990)], [3, 4, 5, 6]),
+        ([("SS", -1990), ("SS", -2000)], [3, 4, 5, 6]),
+        ([("SS", -2000)], [3, 4, 5]),
+        ([("US", 65_536 - 2000)], [3, 4, 5]),
+    ):
+        made = dataset(stored, 12)
+        for keyword, element in zip(
+            ("PixelPaddingValue", "PixelPaddingRangeLimit"), values, strict=False
+        ):
+            made.add_new(keyword, *element)
+        radiograph = read(tmp_path, made)
         new = derived(radiograph, np.full_like(radiograph.pixels, 1)).pixel_array
         expected = np.full_like(stored, 2047)
         expected[rows] = stored[rows]
@@ -153,17 +191,19 @@ def test_padding_stays_as_it_was(tmp_path):
 def test_values_in_high_bits_and_overlays_below_them(tmp_path):
     shifted = GREY << 4 | np.arange(GREY.size, dtype=np.uint16).reshape(GREY.shape) % 16
     overlay = dataset(shifted, 12, HighBit=15)
-    overlay.add_new(0x60000100, "US", 1)
-    overlay.add_new(0x60000102, "US", 0)
+    overlay.add_new(0x601E0100, "US", 1)  # the last of the groups that overlays may have
+    overlay.add_new(0x601E0102, "US", 0)
     radiograph = read(tmp_path, overlay)
     np.testing.assert_allclose(radiograph.pixels[..., 0], GREY / 4095, atol=1e-7)
     new = derived(radiograph, 1 - radiograph.pixels)
     words = np.frombuffer(new.PixelData, "<u2").reshape(GREY.shape)
     np.testing.assert_array_equal(words >> 4, 4095 - GREY)
     np.testing.assert_array_equal(words & 15, shifted & 15)
-    del overlay[0x60000100]
-    with pytest.raises(UserError, match=r"a\.dcm: pixels of more than its 12 bits stored"):
-        read(tmp_path, overlay)
+    overlay.add_new(0x601E3000, "OW", b"\0\0")  # here it lies then, and not below the pixels
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"a\.dcm: pixels of more than its 12 bits stored"):
+            read(tmp_path, overlay)
+        overlay.pop(0x601E0100, None)
 
 
 def test_signed_values_without_extended_sign(tmp_path):
@@ -173,6 +213,15 @@ def test_signed_values_without_extended_sign(tmp_path):
     np.testing.assert_allclose(radiograph.pixels[..., 0], (stored + 2048) / 4095, atol=1e-7)
     new = derived(radiograph)
     np.testing.assert_array_equal(np.frombuffer(new.PixelData, "<i2"), stored.ravel())
+
+
+@pytest.mark.parametrize("word", [0x1800, 0x7FFF, 0xF001, 0x1001])
+def test_bits_above_signed_values_that_are_no_sign_are_refused(tmp_path, word):
+    """They are all as the sign, or all zero: these are neither, below zero and above."""
+    stored = np.zeros((4, 4), np.int16)
+    stored[1, 2] = np.uint16(word).astype(np.int16)
+    with pytest.raises(UserError, match="pixels of more than its 12 bits stored"):
+        read(tmp_path, dataset(stored, 12))
 
 
 def test_extremes_of_signed_values(tmp_path):

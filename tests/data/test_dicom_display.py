@@ -15,7 +15,7 @@ from tests.data.dicom_files import GREY, content, dataset, read, some
 
 def lut(values: np.ndarray, first: int, bits: int) -> pydicom.Dataset:
     item = pydicom.Dataset()
-    item.add_new("LUTDescriptor", "US" if first >= 0 else "SS", [len(values), first, bits])
+    item.add_new("LUTDescriptor", "US" if first >= 0 else "SS", [len(values) % 65_536, first, bits])
     item.add_new("LUTData", "OW", values.astype("<u2").tobytes())
     return item
 
@@ -24,12 +24,18 @@ def lut(values: np.ndarray, first: int, bits: int) -> pydicom.Dataset:
     "elements",
     [
         {"WindowCenter": 1500, "WindowWidth": 1000},
-        {"WindowCenter": 1500.5, "WindowWidth": 1},
+        {"WindowCenter": int(GREY[0, 0]) + 0.5, "WindowWidth": 1},  # at which this one is black
         {"WindowCenter": [1500, 3], "WindowWidth": [1000, 5]},
         {"WindowCenter": 1500, "WindowWidth": 900, "VOILUTFunction": "LINEAR_EXACT"},
+        {"WindowCenter": 1500, "WindowWidth": 0.5, "VOILUTFunction": "LINEAR_EXACT"},
         {"WindowCenter": 1500, "WindowWidth": 900, "VOILUTFunction": "SIGMOID"},
         {"WindowCenter": 20, "WindowWidth": 50, "RescaleSlope": 0.1, "RescaleIntercept": -100},
         {"VOILUTSequence": [lut(np.linspace(0, 1023, 3000).round(), 500, 10)]},
+        {
+            "VOILUTSequence": [lut(np.linspace(9, 600, 3000).round(), 500, 10)],  # of 1023
+            "WindowCenter": 1500,  # comes after tables
+            "WindowWidth": 1000,
+        },
     ],
 )
 @pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
@@ -58,6 +64,19 @@ def test_display_through_tables_of_8_and_16_bits(tmp_path):
     np.testing.assert_allclose(
         read(tmp_path, made).display()[..., 0], (4095 - GREY) / 4095, atol=1e-6
     )
+    # The longest of all; its length is written as 0.
+    made = dataset(GREY, 12, ModalityLUTSequence=[lut(np.arange(65_536)[::-1], 0, 16)])
+    made.ModalityLUTSequence[0].ModalityLUTType = "US"
+    np.testing.assert_allclose(
+        read(tmp_path, made).display()[..., 0], (4095 - GREY) / 4095, atol=1e-6
+    )
+    # What lies between two entries takes the nearer one.
+    rescaled = {"RescaleSlope": 0.25, "RescaleIntercept": 0.125}
+    made = dataset(GREY, 12, VOILUTSequence=[lut(np.arange(1024), 0, 10)], **rescaled)
+    expected = np.floor(GREY / 4 + 0.125 + 0.5) / 1023
+    np.testing.assert_allclose(
+        read(tmp_path, made).display()[..., 0], np.minimum(expected, 1), atol=1e-6
+    )
     packed = lut(np.zeros(256), 1000, 8)
     packed.LUTData = np.arange(256, dtype=np.uint8).tobytes()
     made = dataset(GREY, 12, VOILUTSequence=[packed])
@@ -74,6 +93,7 @@ def test_display_through_tables_of_8_and_16_bits(tmp_path):
     [
         {},
         {"WindowCenter": 100, "WindowWidth": 0},
+        {"WindowCenter": 100, "WindowWidth": 0.5},
         {"WindowCenter": 100},
         {"WindowCenter": "", "WindowWidth": ""},
         {"RescaleSlope": 0.5, "RescaleIntercept": 7},

@@ -20,6 +20,7 @@ from pydicom.uid import (
 )
 
 from jxr.data import read_radiograph
+from jxr.data.dicom_streams import stream_size
 from tests.data.dicom_files import (
     GREY,
     KINDS,
@@ -86,6 +87,17 @@ def test_streams_of_another_size_are_not_unpacked(tmp_path, kind):
     refused(
         tmp_path, made, "its compressed pixels are damaged, or not of 38 x 41 pixels as it says"
     )
+
+
+def test_sizes_of_unusual_streams():
+    """By ITU-T T.800 table A.9 (a picture that begins at 10, 3) and T.81 B.1.1.2 (filling)."""
+    size = b"".join(number.to_bytes(4) for number in (50, 60, 10, 3))
+    codestream = b"\xff\x4f\xff\x51" + b"\0\x29\0\0" + size + b"\0" * 30
+    assert stream_size(codestream) == (57, 40)
+    frame = b"\xff\xc0\0\x0b\x08" + (41).to_bytes(2) + (37).to_bytes(2) + b"\x01\x01\x11\0"
+    assert stream_size(b"\xff\xd8\xff" + frame) == (41, 37)
+    comment = b"\xff\xfe" + (2 + len(codestream)).to_bytes(2) + codestream
+    assert stream_size(b"\xff\xd8" + comment + frame) == (41, 37)
 
 
 @pytest.mark.parametrize("name", ["MR_small_jpeg_ls_lossless.dcm", "MR_small_RLE.dcm"])

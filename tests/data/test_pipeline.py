@@ -165,12 +165,14 @@ def test_wrong_arguments(arrays, make):
         make(arrays | {"short": np.zeros(3)}, batch_size=2)
     with pytest.raises(ValueError, match="at least one"):
         make({}, batch_size=2)
-    with pytest.raises(ValueError, match="name the arrays differently"):
-        make(arrays | {"mask": np.zeros(N)}, batch_size=2)
+    for name in ("mask", "example_id"):
+        with pytest.raises(ValueError, match="name the arrays differently"):
+            make(arrays | {name: np.zeros(N)}, batch_size=2)
     with pytest.raises(ValueError, match="no examples"):
         make(arrays, batch_size=2, rows=np.arange(0))
-    with pytest.raises(ValueError, match=r"rows must lie in \[0, 50\)"):
-        make(arrays, batch_size=2, rows=np.array([0, 50]))
+    for rows in ([0, 50], [-1, 0]):
+        with pytest.raises(ValueError, match=r"rows must lie in \[0, 50\)"):
+            make(arrays, batch_size=2, rows=np.array(rows))
 
 
 def test_import_brings_no_heavy_packages():

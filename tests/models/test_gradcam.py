@@ -52,6 +52,20 @@ def test_by_hand():
     np.testing.assert_allclose(cam, [[[2, 3], [0, 0]]])  # 2 * channel 0 - channel 1, and 0 for -3
 
 
+def test_each_image_has_weights_of_its_own():
+    """The derivative of half a squared sum is the sum, in all places."""
+    maps = np.array([[[[1.0], [3.0]]], [[[2.0], [0.0]]]], np.float32)
+    _, cam = jax.jit(lambda x: grad_cam(lambda y: y.sum(axis=(1, 2, 3)) ** 2 / 2, x))(maps)
+    np.testing.assert_allclose(cam, [[[4, 12]], [[4, 0]]])
+
+
+def test_pooled_maps_go_row_by_row_then_column_then_channel():
+    maps = np.random.default_rng(0).random((2, 4, 6, 3), np.float32)
+    pooled = [maps[:, y : y + 2, x : x + 2].max((1, 2)) for y in (0, 2) for x in (0, 2, 4)]
+    found = features_of(jnp.asarray(maps))
+    np.testing.assert_array_equal(found, np.concatenate(pooled, axis=1))
+
+
 def test_weights_are_finite_differences_and_images_do_not_mix(network):
     *_, maps, _, head = network
     scores, cam = jax.jit(lambda x: grad_cam(lambda y: log_odds(head, y), x))(maps)

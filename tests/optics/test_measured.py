@@ -214,7 +214,17 @@ def test_bad_profiles_are_refused():
         line_spread_from_edge(np.array([0.0] * 9 + [np.nan]), 0.1)
     with pytest.raises(ValueError, match="invert"):
         line_spread_from_slit(-slit_profile(CORE), SPACING)
-    with pytest.raises(ValueError, match="both ends"):
-        width_at(np.linspace(0, 1, 30), 0.1)
+    with pytest.raises(ValueError, match="8 or more"):
+        line_spread_from_edge(np.arange(7.0), 0.1)
+    np.testing.assert_allclose(line_spread_from_edge(np.arange(8.0), 0.5), 1 / 3.5)
+    with pytest.raises(ValueError, match="shows no edge"):
+        line_spread_from_edge(np.r_[1.0, np.zeros(9), 1.0], 0.1)
+    for ramp in (np.linspace(0, 1, 30), np.linspace(1, 0, 30)):
+        with pytest.raises(ValueError, match="both ends"):
+            width_at(ramp, 0.1)
+    with pytest.raises(ValueError, match="has no area"):
+        modulation_transfer(np.tile([1.0, -1.0], 8), 0.1, differenced=False)
+    with pytest.raises(ValueError, match="frequencies must rise"):
+        isotropic_transfer(np.array([0.0, 1, 1]), np.array([1.0, 0.5, 0.2]))
     with pytest.raises(ValueError, match="nothing of a profile lies within radius 0"):
         separable_psf(np.r_[np.ones(8), np.zeros(40), np.ones(8)], np.ones(56), 0.1, 0.2, 0)

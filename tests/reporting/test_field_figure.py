@@ -10,7 +10,7 @@ from jxr.reporting.field_figure import (
     write_field,
     zones_figure,
 )
-from jxr.reporting.field_tables import clinical_table, restoration_table
+from jxr.reporting.field_tables import blur_table, clinical_table, restoration_table
 
 ZONES = ("anode_side", "centre", "cathode_side")
 
@@ -81,7 +81,7 @@ def results():
         ],
         "restoration": [
             row("none", "none", [1e-4, 2e-4, 4e-4]),
-            row("stationary", "tikhonov_gradient", [2e-4, 1e-4, 3e-4]),
+            row("stationary", "tikhonov_gradient", [2e-4, 1e-4, 4e-4]),
             row("best stationary", "tikhonov_gradient", [1e-4, 1e-4, 3e-4], 1.2),
             row("shift-variant", "tikhonov_gradient", [0.5e-4, 1e-4, 3.5e-4]),
         ],
@@ -136,9 +136,35 @@ def test_wins_are_counted_against_the_best_stationary_blur(results):
     assert wins["best stationary, spot \u00d7 1.2", "Tikhonov (gradient)"] == "\u2013"
 
 
+def test_the_tables_by_hand(results):
+    dash = "\u2013"
+    none, *_, variant = restoration_table(results["restoration"]).rows
+    assert none == (
+        *("incubator", "0.01", dash, "not restored", dash, "2.333e-04", "30.00"),
+        *("1.00e-04", "2.00e-04", "4.00e-04", dash),
+    )
+    assert variant[2:6] == ("shift-variant", "Tikhonov (gradient)", "0.1", "1.667e-04")
+
+    results["fields"][0]["errors"]["low_rank"] = {
+        "psf_error_mean": 2e-5, "psf_error_max": 3e-4, "image_rmse": 4e-6,
+    }  # fmt: skip
+    place = (
+        *("incubator tray", "2.4 \u00d7 1.7 mm", "1.33", "0.234"),
+        *("0.30 px", "1.00 px", "1.70 px"),
+    )
+    assert blur_table(results["fields"]).rows == [
+        (*place, "central PSF", "1.0e-01", "2.5e-01", "1.0e-03"),
+        (*place, "low rank, 12", "2.0e-05", "3.0e-04", "4.0e-06"),
+    ]
+
+
 def test_the_report_ends_the_clinical_table(results):
     rows = clinical_table(results["clinical"]).rows
-    assert rows[0][:3] == ("chest PA", "1 mm", "1.111")
+    assert rows[0] == (
+        *("chest PA", "1 mm", "1.111", "0.111", "0.23", "0.058", "0.017", "0.026"),
+        *("1.0e-09", "5.0e-09"),
+    )
+    assert rows[1][6:] == ("1.000", "1.000", "5.9e-04", "5.9e-04")
     assert [row[-1] for row in rows] == ["5.0e-09", "5.9e-04", "1.2e-03", "1.3e-06"]
 
 

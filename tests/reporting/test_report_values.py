@@ -20,6 +20,7 @@ from tests.reporting.fake_results import classification_row, restoration_row
         ({"test_on": "recovered", "restorer": "wiener"}, None),
         ({"test_on": "blurred", "sigma": 1.0}, None),
         ({"test_on": "blurred", "noise": 0.01}, None),
+        ({"test_on": "blurred", "input_precision": "8bit"}, None),
         ({"train_on": "blurred"}, None),
         ({"task": "bacterial_vs_viral", "test_on": "blurred"}, None),
     ],

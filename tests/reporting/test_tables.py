@@ -1,7 +1,7 @@
 """Cells of the tables, written out by hand."""
 
 from jxr.reporting import Table, classification_table, paired_table, restoration_table, to_markdown
-from jxr.reporting.tables import error_table
+from jxr.reporting.tables import error_table, p_value, to_hundredths
 from tests.reporting.fake_results import classification_row, fake_results, restoration_row
 
 
@@ -69,6 +69,12 @@ def test_errors_of_a_blur_are_one_row():
     assert first[1:] == ("1.000e-03", "2.000e-04", "2.447e-05")
     assert second[1:] == ("3.000e-03", "4.000e-04", "\u2013")
     assert first[0] != second[0]
+
+
+def test_small_p_values_and_missing_bounds():
+    assert [p_value(p) for p in (0.0009, 0.001, 0.0049)] == ["< 0.001", "0.001", "0.005"]
+    assert to_hundredths(2.408, (None, 3.05)) == "2.41 [\u2013, 3.05]"
+    assert to_hundredths(None, (None, None)) == "\u2013"
 
 
 def test_paired_rows():

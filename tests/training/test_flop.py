@@ -30,6 +30,12 @@ def product(left, right):
         (lambda x, y: jnp.sin(x) @ y + 1, PRODUCT),
         (lambda x, y: jax.vmap(product, (None, 0))(x, jnp.stack([y] * 4)), 4 * PRODUCT),
         (lambda x, y: lax.cond(x[0, 0] > 0, product, lambda x, y: x[:, :1] * y[0], x, y), PRODUCT),
+        (
+            lambda x, y: lax.switch(
+                2, [product, lambda x, y: product(x, y) + product(-x, y), product], x, y
+            ),
+            2 * PRODUCT,
+        ),
         (lambda x, y: lax.scan(lambda s, _: (s + (x @ y).sum(), s), 0.0, length=6), 6 * PRODUCT),
         # Two more products: one gradient by each factor.
         (jax.value_and_grad(lambda x, y: ((x @ y) ** 2).sum(), argnums=(0, 1)), 3 * PRODUCT),
