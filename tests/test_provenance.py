@@ -40,5 +40,7 @@ def test_commit_is_git_s_and_shows_changes(tmp_path, monkeypatch):
     git("add", "-A")
     git("commit", "--quiet", "-m", "first")
     assert git_commit() == git("rev-parse", "HEAD")
+    (tmp_path / "notes").write_text("not of the source")
+    assert git_commit() == git("rev-parse", "HEAD")
     source.write_text("b")
     assert git_commit() == git("rev-parse", "HEAD") + "+changes"
