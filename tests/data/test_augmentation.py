@@ -194,3 +194,15 @@ def test_exposures_against_their_formula(image):
 def test_impossible_ranges_are_refused(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
         AugmentationConfig(**wrong)
+
+
+def test_contrast_turns_about_the_mean_that_gamma_has_left(image):
+    middling = 0.3 + 0.4 * image  # nothing is clipped
+    both = dataclasses.replace(STILL, gamma=0.5, contrast=0.3)
+    curved, seen = (
+        jax.vmap(lambda key, c=config: random_exposure(middling, key, c))(keys(20))
+        for config in (dataclasses.replace(both, contrast=0.0), both)
+    )
+    np.testing.assert_allclose(seen.mean((1, 2)), curved.mean((1, 2)), atol=1e-5)
+    assert np.abs(seen.std((1, 2)) / curved.std((1, 2)) - 1).max() > 0.2
+    assert np.abs(curved.mean((1, 2)) - middling.mean()).max() > 0.1

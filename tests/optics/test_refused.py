@@ -130,7 +130,7 @@ INADMISSIBLE = [
     ("new_shape", lambda: optics.resampled(GEOMETRY, (5, 6), (0, 6))),
     *each(NEGATIVE, "separation", lambda v: DoubleGaussianSpot(v)),
     *each(
-        (np.zeros((2, 2)), -np.ones((2, 2)), np.full((2, 2), NAN), np.ones(3)),
+        (np.zeros((2, 2)), np.array([[2.0, -1.0]]), np.array([[1.0, np.inf]]), np.ones(3)),
         "picture",
         lambda v: MeasuredSpot(v),
     ),
