@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from jxr.optics.checks import as_images, check_number
 from jxr.optics.operators import LinearOperator, check_operator
 from jxr.optics.psf import Scalar
-from jxr.restoration.total_variation import divergence, gradient, touching_sum
+from jxr.restoration.total_variation import divergence, gradient, touching_sum, unit_of
 
 # Keeps quotients of black pixels finite; far below one grey level of any detector.
 DARK = 1e-12
@@ -87,8 +87,11 @@ def richardson_lucy(
     if damping is not None:
         check_number("damping", damping, 0)
     observed = jnp.maximum(blurred, 0)
+    unit = unit_of(observed)
+    observed = observed / unit
     mean = jnp.mean(observed, axis=(-3, -2), keepdims=True)
     sensitivity = jnp.maximum(operator.adjoint(jnp.ones_like(observed)), DARK)
+    threshold = None if damping is None else jnp.asarray(damping, unit.dtype) / jnp.sqrt(unit)
     # An operator by FFT rounds relative to the brightest pixel: what it says of black ones, even
     # below zero, is no expectation to divide by.
     floor = jnp.maximum(10 * jnp.finfo(observed.dtype).eps * mean, DARK)
@@ -98,22 +101,22 @@ def richardson_lucy(
         # on a CPU the whole iteration would take two and a half times as long.
         expected = lax.optimization_barrier(jnp.maximum(operator.forward(x), floor))
         ratio = observed / expected
-        if damping is not None:
-            ratio = 1 + _damping_factor(observed, expected, damping) * (ratio - 1)
+        if threshold is not None:
+            ratio = 1 + _damping_factor(observed, expected, threshold) * (ratio - 1)
         evidence = x * jnp.maximum(operator.adjoint(ratio), 0)
         if tv is None:
             return evidence / sensitivity
         return _tv_step(x, evidence, sensitivity, jnp.asarray(tv, x.dtype), TV_SMOOTHING * mean)
 
     if start is not None:
-        first = start.astype(observed.dtype)
+        first = start.astype(observed.dtype) / unit
     elif tv is None:
         first = jnp.broadcast_to(mean, observed.shape)
     else:
         # A flat image has no edges to spare, and would be slow to grow them.
         first = step(jnp.broadcast_to(mean, observed.shape), tv=None)
     if not accelerate:
-        return lax.fori_loop(0, iterations, lambda _, x: step(x), first)
+        return unit * lax.fori_loop(0, iterations, lambda _, x: step(x), first)
 
     def accelerated(_, state):
         x, previous, change, change_before = state
@@ -128,7 +131,7 @@ def richardson_lucy(
 
     nothing = jnp.zeros_like(first)
     state = (first, first, nothing, nothing)
-    return lax.fori_loop(0, iterations, accelerated, state)[0]
+    return unit * lax.fori_loop(0, iterations, accelerated, state)[0]
 
 
 def _tv_step(x, evidence, sensitivity, weight, smoothing):
@@ -160,7 +163,7 @@ def _damping_factor(observed, expected, threshold):
     log_ratio = jnp.log(expected / jnp.where(positive, observed, expected))
     misfit = expected - observed - observed * log_ratio
     # Rounding can leave it below 0, and its ninth power far below; a tiny threshold squares to 0.
-    limit = jnp.maximum(jnp.asarray(threshold, observed.dtype) ** 2 / 2, DARK**2)
+    limit = jnp.maximum(threshold**2 / 2, DARK**2)
     misfit = jnp.clip(misfit, 0, limit) / limit
     order = DAMPING_ORDER
     return misfit ** (order - 1) * (order - (order - 1) * misfit)

@@ -70,7 +70,8 @@ def total_variation(
     if iterations < 0:
         raise ValueError(f"iterations must be >= 0, not {iterations}")
     check_number("weight", weight, 0, closed=True)
-    weight = jnp.asarray(weight, blurred.dtype)
+    unit = unit_of(blurred)
+    blurred, weight = blurred / unit, jnp.asarray(weight, blurred.dtype) / unit
     norm = NORM_MARGIN * operator_norm(operator, blurred)
     contrast = jnp.std(blurred, axis=(-3, -2, -1), keepdims=True)
     step = jnp.sqrt(STEP_SCALE * contrast / jnp.maximum(weight, 1e-12))
@@ -94,7 +95,18 @@ def total_variation(
 
     flat = jnp.zeros_like(blurred)
     start = (blurred, blurred, flat, (flat, flat))
-    return lax.fori_loop(0, iterations, iterate, start)[0]
+    return unit * lax.fori_loop(0, iterations, iterate, start)[0]
+
+
+def unit_of(images: Images) -> Float[Array, "*batch 1 1 1"]:
+    """Returns a power of four near each image's largest value, 1 for a black one.
+
+    Divided by it, images of any units are alike to constants that guard against 0 / 0, and nothing
+    is rounded, neither by its square root.
+    """
+    largest = jnp.max(jnp.abs(images), axis=(-3, -2, -1), keepdims=True)
+    _, exponent = jnp.frexp(lax.stop_gradient(largest))
+    return jnp.ldexp(jnp.ones_like(largest), exponent // 2 * 2)
 
 
 def operator_norm(

@@ -228,6 +228,20 @@ def test_images_and_channels_go_their_own_way():
     np.testing.assert_allclose(together[1, :, :, 1:], alone, rtol=2e-4)
 
 
+@pytest.mark.parametrize("scale", [1e-18, 1e-9, 1e9])
+@pytest.mark.parametrize("options", [{"accelerate": True}, {"tv": 0.01}, {"damping": 0.05}])
+def test_any_positive_scale(options, scale):
+    """A step is homogeneous in the image, and in the image and the threshold's square."""
+    operator = separable_operator(jnp.asarray(gaussian(1.0, 3), jnp.float32))
+    observed = jnp.asarray(scene()[..., None], jnp.float32)
+    expected = richardson_lucy(observed, operator, iterations=9, start=1 + observed, **options)
+    if "damping" in options:
+        options = {"damping": options["damping"] * scale**0.5}
+    start = scale * (1 + observed)
+    scaled = richardson_lucy(scale * observed, operator, iterations=9, start=start, **options)
+    np.testing.assert_allclose(scaled / scale, expected, rtol=1e-4)
+
+
 def test_black_images_and_negative_pixels():
     operator = separable_operator(jnp.asarray(gaussian(1.0, 3), jnp.float32))
     run = jax.jit(lambda y: richardson_lucy(y, operator, iterations=9, accelerate=True, tv=0.01))

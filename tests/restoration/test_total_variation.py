@@ -155,6 +155,16 @@ def test_the_scale_of_the_operator_and_of_the_image():
     np.testing.assert_allclose(scaled, restore(blurred, plain, 0.02, 50), atol=1e-9)
 
 
+@pytest.mark.parametrize("scale", [1e-18, 1e-9, 1e9])
+def test_units_cancel_in_float32_too(scale):
+    """Joules in a pixel are about 1e-13, and squares of such slopes nearly nothing in float32."""
+    operator = separable_operator(jnp.asarray(gaussian(1.0, 3), jnp.float32))
+    blurred = jnp.asarray(scene()[..., None], jnp.float32)
+    run = program(operator, 100)
+    scaled = run(scale * blurred, 0.02 * scale) / scale
+    np.testing.assert_allclose(scaled, run(blurred, 0.02), atol=2e-5)
+
+
 def test_images_are_independent_and_flat_ones_stay():
     images = np.stack([scene(), 50 * scene(seed=1), np.ones((HEIGHT, WIDTH))])[..., None]
     operator = separable_operator(jnp.asarray(gaussian(1.0, 3), jnp.float32))
