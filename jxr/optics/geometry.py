@@ -129,15 +129,17 @@ def sigma_px(geometry: Geometry, y_mm: Scalar = 0.0, x_mm: Scalar = 0.0) -> tupl
     for a stationary stand-in. It is the blur's own, without the pixels' aperture (1/12 pixel^2).
     Arguments are those of `effective_focal_spot`.
     """
-    blur = penumbra_mm(geometry, y_mm, x_mm)
+    spot = effective_focal_spot(geometry, y_mm, x_mm)
     pitch_y, pitch_x = axis_pitches(geometry.pixel_pitch_mm)
     along, across = geometry.shape.std
-    down, wide = along * blur.along_mm, across * blur.across_mm
+    down, wide = along * spot.along_mm, across * spot.across_mm
     # Across, the part that goes with the position along leans with it; the rest is independent.
     correlation = geometry.shape.correlation
-    leaning = correlation * wide + blur.skew * down
+    leaning = correlation * wide + spot.skew * down
     rest = math.sqrt(1 - correlation**2) * wide
-    return down / pitch_y, jnp.hypot(rest, leaning) / pitch_x
+    # Enlarged last: at M = 1 the blur is 0, where a hypotenuse has no derivative.
+    enlargement = geometry.magnification - 1
+    return enlargement * down / pitch_y, enlargement * jnp.hypot(rest, leaning) / pitch_x
 
 
 def resampled(

@@ -111,6 +111,18 @@ def test_size_and_skew_equal_those_of_traced_rays(y, x):
     assert float(right) == pytest.approx(np.sqrt((w * dx**2).sum()) / 0.02, rel=0.005)
 
 
+@pytest.mark.parametrize("x", [0.0, 150.0])
+def test_the_sigmas_are_proportional_to_m_minus_1_down_to_none(x):
+    """So their derivative where the object touches the detector is that of the straight line."""
+
+    def sigmas(source_object):
+        return jnp.stack(sigma_px(replace(CHEST, source_object_mm=source_object), 100.0, x))
+
+    touching, enlargement = CHEST.source_detector_mm, CHEST.magnification - 1
+    expected = -sigmas(CHEST.source_object_mm) / enlargement / touching
+    np.testing.assert_allclose(jax.jacrev(sigmas)(touching), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("x", [-150.0, 0.0, 150.0])
 def test_a_spot_that_lies_askew_widens_on_one_side_and_narrows_on_the_other(x):
     """The standard deviations against the moments of the PSF itself."""
