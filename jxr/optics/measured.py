@@ -89,10 +89,9 @@ def width_at(line: Profile, spacing_mm: float, level: float = LEVEL) -> float:
     line = checked_profile(line, spacing_mm)
     check_range("level", level, 0, 1)
     threshold = level * line.max()
-    above = np.flatnonzero(line >= threshold)
-    first, last = above[0], above[-1]
-    if first == 0 or last == line.size - 1:
+    if threshold <= 0 or max(line[0], line[-1]) >= threshold:
         raise ValueError(f"the line spread does not fall to {level} of its maximum at both ends")
+    first, last = np.flatnonzero(line >= threshold)[[0, -1]]
     left = (line[first] - threshold) / (line[first] - line[first - 1])
     right = (line[last] - threshold) / (line[last] - line[last + 1])
     return float((last - first + left + right) * spacing_mm)

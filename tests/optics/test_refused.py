@@ -151,6 +151,7 @@ INADMISSIBLE = [
         lambda v: optics.line_spread_from_edge(STEP, 0.1, smoothing_mm=v),
     ),
     *each((0.0, 0.5, NAN), "ends", lambda v: optics.line_spread_from_slit(LINE, 0.1, ends=v)),
+    ("does not fall", lambda: optics.width_at(LINE - 2, 0.1)),
     *each((0.0, 1.5, NAN), "level", lambda v: optics.width_at(LINE, 0.1, v)),
     *each(NOT_POSITIVE, "pixel_pitch_mm", lambda v: optics.separable_psf(LINE, LINE, 0.1, v, 3)),
     ("radius", lambda: optics.separable_psf(LINE, LINE, 0.1, 0.1, -1)),
