@@ -65,7 +65,8 @@ def index_folder(root: str | Path) -> tuple[Record, ...]:
 
     The layout may lie in `root`, in `root/chest_xray` or in `root/chest_xray/chest_xray` (the
     outermost counts); `val` may be missing and becomes part of train. Hidden files, `__MACOSX` and
-    files that are not images by their suffix are ignored. No file is opened.
+    files that are not images by their suffix are ignored. A broken link counts, so that whoever
+    reads it says so. No file is opened.
 
     Args:
         root: the folder as unpacked from the Mendeley or the Kaggle archive.
@@ -92,7 +93,7 @@ def index_folder(root: str | Path) -> tuple[Record, ...]:
             files = [
                 file
                 for file in visible(base / folder / name)
-                if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
+                if file.suffix.lower() in IMAGE_SUFFIXES and not file.is_dir()
             ]
             if not files and folder != "val":
                 raise UserError(f"{base / folder / name}: no images; unpack the archive again")

@@ -7,6 +7,7 @@ import pytest
 
 from jxr.data import folder_set, index_folder, split_by_patient
 from jxr.errors import UserError
+from tests.data.conftest import FILES
 
 OWN = (
     "train/covid/a.png",
@@ -119,6 +120,17 @@ def test_a_folder_that_cannot_be_listed_is_named(build, open_folder, monkeypatch
     monkeypatch.setattr(Path, "iterdir", iterdir)
     with pytest.raises(UserError, match=rf"{locked}: cannot be listed \(Permission denied\)"):
         open_folder(root)
+
+
+@pytest.mark.parametrize("names", [FILES, OWN])
+def test_a_broken_link_is_told_and_not_passed_over(build, names):
+    """As of a folder of links to a disk that is not there: sets must not shrink unseen."""
+    root = build(names)
+    (root / names[0]).unlink()
+    (root / names[0]).symlink_to("/nowhere/at.all")
+    build([names[0].replace(Path(names[0]).stem, "IM-0999-0001")], root=root)
+    with pytest.raises(UserError, match=rf"{names[0]}: no such file"):
+        folder_set(root)
 
 
 def test_a_name_that_is_not_utf_8_is_refused(build):
