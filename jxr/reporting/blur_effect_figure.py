@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from jxr.reporting.drawing import COLOURS, SHAPES, lines_of, new_figure, plain, save_figures, tidy
 from jxr.reporting.labels import SCORES, SIGMA, Row, name
-from jxr.reporting.tables import Table, estimate, p_value, sections, tabulated
+from jxr.reporting.tables import Table, estimate, p_value, scores, sections, tabulated
 
 KINDS = {"vgg16": "VGG-16", "control-global_statistics": "ten global numbers"}
 
@@ -91,10 +91,7 @@ def matrix_table(rows: Sequence[Row]) -> Table:
             "Features": KINDS[row["features"]],
             f"{SIGMA} trained": f"{row['train_sigma']:g}",
             "tested": f"{row['sigma']:g}",
-            "Accuracy [95 %]": estimate(row, "accuracy"),
-            "AUC [95 %]": estimate(row, "auc"),
-            "Sensitivity": f"{row['sensitivity']:.3f}",
-            "Specificity": f"{row['specificity']:.3f}",
+            **scores(row),
         }
         for row in rows
     ]

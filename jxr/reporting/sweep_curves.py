@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from jxr.reporting.html import compact
 from jxr.reporting.labels import SCORES, SIGMA, Row, name
-from jxr.reporting.tables import Table, estimate, number, tabulated
+from jxr.reporting.tables import Table, estimate, scores, tabulated
 
 # Of a panel, in units of the drawing; a phone shows one about as wide as its screen.
 WIDTH, HEIGHT = 420, 270
@@ -71,10 +71,7 @@ def sweep_table(rows: Sequence[Row]) -> Table:
             "Task": name(row["task"]),
             "Tested on": curve_name(row),
             SIGMA: f"{row['sigma']:g}",
-            "Accuracy [95 %]": estimate(row, "accuracy"),
-            "AUC [95 %]": estimate(row, "auc"),
-            "Sensitivity": number(row["sensitivity"], ".3f"),
-            "Specificity": number(row["specificity"], ".3f"),
+            **scores(row),
             "Images": str(row["n"]),
             "Seeds": str(len(row["seeds"])),
             "Recipe": row["recipe"],

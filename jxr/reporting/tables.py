@@ -47,6 +47,16 @@ def estimate(row: Row, key: str) -> str:
     return with_interval(row[key], row[f"{key}_ci95"])
 
 
+def scores(row: Row) -> dict[str, str]:
+    """The cells of a classifier's four scores, under their heads."""
+    return {
+        "Accuracy [95 %]": estimate(row, "accuracy"),
+        "AUC [95 %]": estimate(row, "auc"),
+        "Sensitivity": number(row["sensitivity"], ".3f"),
+        "Specificity": number(row["specificity"], ".3f"),
+    }
+
+
 def to_hundredths(value: float | None, interval: Sequence[float | None]) -> str:
     """A number with its interval, as `2.41 [1.90, 3.05]`, dashes for None; all None: one dash."""
     found, low, high = (number(x, ".2f") for x in (value, *interval))

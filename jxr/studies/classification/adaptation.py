@@ -77,8 +77,8 @@ def adaptation_study(
                 f"{domain.name}/{task.name}",
                 partial(
                     domain_rows, config, dataset, features, domain, task,
-                    workdir=workdir, launch=launch
-                )
+                    workdir=workdir, launch=launch,
+                ),
             )  # fmt: skip
             notes += found.pop("notes")
             for name, table in tables.items():

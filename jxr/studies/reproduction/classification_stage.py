@@ -142,9 +142,8 @@ def task_log_odds(
 ) -> dict[tuple[str, str, str | None], np.ndarray]:
     """Returns (seeds, n) log-odds of every cell of the matrix, and saves them as .npz."""
     config, workdir = run.config, run.workdir
-    among_test = np.searchsorted(
-        run.dataset.test, chosen.rows
-    )  # restored images are test images only
+    # Of restored images there are those of test only.
+    among_test = np.searchsorted(run.dataset.test, chosen.rows)
     in_features = features["original"].shape[1]
     heads = {
         (train_on, seed): load_head(
