@@ -44,11 +44,17 @@ def apply_in(
 ) -> Array:
     """Calls the model as `apply` does, with its kernels rounded to `precision`, a float dtype.
 
-    So the layers of `jxr.models.layers` compute in it. Parameters of one axis stay as they are.
     What comes back is float32, and so are derivatives by float32 parameters.
     """
-    rounded = jax.tree.map(lambda leaf: leaf.astype(precision) if leaf.ndim > 1 else leaf, params)
-    return apply(graphdef, rounded, *args, **kwargs).astype(jnp.float32)
+    return apply(graphdef, in_precision(precision, params), *args, **kwargs).astype(jnp.float32)
+
+
+def in_precision(precision: str, params: Params) -> Params:
+    """Rounds kernels to `precision`, so that the layers of `jxr.models.layers` compute in it.
+
+    Parameters of one axis stay as they are.
+    """
+    return jax.tree.map(lambda leaf: leaf.astype(precision) if leaf.ndim > 1 else leaf, params)
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:

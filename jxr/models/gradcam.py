@@ -14,6 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jxr.models.functional import Params
+from jxr.models.layers import max_pool
 from jxr.models.vgg16 import Convention, preprocess
 
 Maps = Float[Array, "batch height width channels"]
@@ -63,4 +64,4 @@ def last_maps(
 
 def features_of(maps: Maps) -> Float[Array, "batch features"]:
     """Returns what `jxr.models.vgg16.extract` makes of images with these last maps."""
-    return nnx.max_pool(maps, (2, 2), strides=(2, 2)).reshape(maps.shape[0], -1)
+    return max_pool(maps).reshape(maps.shape[0], -1)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jxr.models.layers import Conv
+from jxr.models.layers import Conv, max_pool
 
 
 class UNet(nnx.Module):
@@ -74,7 +74,7 @@ class UNet(nnx.Module):
 
         def down(level: int, x: Array) -> Array:
             if level > 0:
-                x = nnx.max_pool(x, (2, 2), strides=(2, 2))
+                x = max_pool(x)
             return getattr(self, f"down{level}")(x)
 
         def up(level: int, skip: Array, x: Array) -> Array:

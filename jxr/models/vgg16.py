@@ -5,7 +5,8 @@ https://arxiv.org/abs/1409.1556, configuration D. The three dense layers are kep
 """
 
 import dataclasses
-from typing import Literal, get_args
+from functools import partial
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,8 @@ from jaxtyping import Array, Float
 
 from jxr.models.functional import Params, apply, split
 from jxr.models.heads import Head
-from jxr.models.layers import Conv
+from jxr.models.layers import Conv, max_pool
+from jxr.models.winograd import winograd_kernel
 from jxr.optics.checks import as_float, check_choice
 
 # Name, input and output channels of each 3x3 convolution, in the names of Keras' weight files.
@@ -87,7 +89,7 @@ class VGG16(nnx.Module):
         x = images
         for name, _, _ in layers(self.first, self.last):
             if outputs and name.endswith("_conv1"):
-                x = nnx.max_pool(x, (2, 2), strides=(2, 2))
+                x = max_pool(x)
             x = outputs[name] = nnx.relu(getattr(self, name)(x))
         return outputs
 
@@ -100,7 +102,7 @@ class VGG16(nnx.Module):
             images: as for `layer_outputs`.
         """
         *_, last = self.layer_outputs(images).values()
-        return nnx.max_pool(last, (2, 2), strides=(2, 2))
+        return max_pool(last)
 
 
 def layers(first: int = 1, last: int = 5) -> tuple[tuple[str, int, int], ...]:
@@ -164,10 +166,35 @@ def extract(
     Of the graph of all blocks, or of the first ones. The order is that of Keras' Flatten: row,
     column, channel. For 224x224 images there are 7 * 7 * 512 = 25,088 features. On accelerators
     the convolutions run at JAX's default precision (TF32 or bfloat16) unless the caller sets
-    `jax.default_matmul_precision`.
+    `jax.default_matmul_precision`. On CPUs they are Winograd's, whose float32 rounding is of the
+    same size: all features of an image take 0.7 times as long (with jax 0.10: 0.6 times).
     """
-    features = apply(graphdef, params, preprocess(images, convention))
+    features = _frozen(graphdef, params, preprocess(images, convention))
     return features.reshape(images.shape[0], -1)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _frozen(graphdef: nnx.GraphDef, params: Params, inputs: Array) -> Array:
+    """Calls VGG16, or its first blocks, by what is fastest where nothing learns."""
+    by_winograd, plainly = partial(_apply_by_winograd, graphdef), partial(apply, graphdef)
+    return jax.lax.platform_dependent(params, inputs, cpu=by_winograd, default=plainly)
+
+
+@_frozen.defjvp
+def _derivative(graphdef: nnx.GraphDef, primals: Any, tangents: Any) -> tuple[Array, Array]:
+    # Winograd's gradients would take 2.5 to 5 times as long as those of the plain convolutions.
+    return jax.jvp(partial(apply, graphdef), primals, tangents)
+
+
+def _apply_by_winograd(graphdef: nnx.GraphDef, params: Params, inputs: Array) -> Array:
+    """Calls VGG16, or its first blocks, image by image, so that a processor's cache holds more."""
+    # The first two layers have too few channels for it to be worthwhile.
+    forms = {
+        name: layer | {"kernel": winograd_kernel(layer["kernel"])}
+        for name, layer in params.items()
+        if layer["kernel"].shape[-1] >= 128
+    }
+    return jax.lax.map(lambda image: apply(graphdef, params | forms, image[None])[0], inputs)
 
 
 def vgg16_features(

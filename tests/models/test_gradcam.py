@@ -86,7 +86,7 @@ def test_pooled_maps_are_the_features(network):
     *_, maps, features, _ = network
     assert maps.shape == (2, 4, 2, 512)
     assert maps.min() == 0  # after the ReLU
-    np.testing.assert_allclose(features_of(maps), features, rtol=1e-5)
+    np.testing.assert_allclose(features_of(maps), features, atol=3e-6 * features.max())
 
 
 @pytest.mark.torch

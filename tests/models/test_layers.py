@@ -1,4 +1,4 @@
-"""The convolution against SciPy's, on images smaller than the kernel too."""
+"""Convolution against SciPy, on images smaller than the kernel too; pooling against Flax."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 from scipy.ndimage import correlate
 
-from jxr.models.layers import Conv
+from jxr.models.layers import Conv, max_pool
 
 
 @pytest.mark.parametrize("taps", [(3, 3), (1, 5)])
@@ -29,3 +29,14 @@ def test_sums_and_gradients_are_those_of_scipy(size, taps):
     weights = rng.normal(size=expected.shape).astype(np.float32)
     gradient = jax.grad(lambda x: (conv(x) * weights).sum())(jnp.asarray(x))
     assert float((gradient * x).sum()) == pytest.approx((expected * weights).sum(), rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (6, 8), (5, 7)])
+def test_pooling_and_its_gradient_are_those_of_flax(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.normal(size=(3, *size, 2)), jnp.float32)
+    expected, pull_expected = jax.vjp(lambda x: nnx.max_pool(x, (2, 2), strides=(2, 2)), x)
+    got, pull = jax.vjp(max_pool, x)
+    np.testing.assert_array_equal(got, expected)
+    weights = jnp.asarray(rng.normal(size=got.shape), jnp.float32)
+    np.testing.assert_array_equal(pull(weights)[0], pull_expected(weights)[0])

@@ -10,7 +10,8 @@ import optax
 from flax import nnx
 
 from jxr.models import UNet, WienerNet, abstract, apply_in, load_restorer, split
-from jxr.models.vgg16 import graphdef, preprocess
+from jxr.models.functional import in_precision
+from jxr.models.vgg16 import extract, graphdef
 from jxr.models.vgg16_weights import random_weights
 from jxr.optics import gaussian_blur, gaussian_profile
 from jxr.restoration.wiener_bank import wiener_bank
@@ -47,7 +48,8 @@ def vgg_features_cases(scale: str) -> Iterator[Case]:
 
         def features(params: Any, images: Any, dtype: str = dtype) -> Any:
             # Scaling the pixels costs nothing beside the convolutions.
-            return apply_in(dtype, graph, params, preprocess(images, "torchvision"))
+            flat = extract(graph, in_precision(dtype, params), images, "torchvision")
+            return flat.astype(np.float32)
 
         ours, flop = waiting(features, params, colours), count_flop(features, params, colours)
         for variant in variants(dtype):
@@ -61,7 +63,8 @@ def vgg_features_cases(scale: str) -> Iterator[Case]:
                 return features
 
             def error(ours: Callable = ours, peer: Callable = peer) -> float:
-                return largest_difference(ours(), peer().permute(0, 2, 3, 1).cpu().numpy())
+                theirs = peer().permute(0, 2, 3, 1).reshape(batch, -1)
+                return largest_difference(ours(), theirs.cpu().numpy())
 
             if works(peer, variant.name):
                 yield Case(
