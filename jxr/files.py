@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -58,6 +59,16 @@ def training_lock(directory: Path) -> AbstractContextManager[None]:
     """Holds a run directory while a model is trained in it; see `exclusive`."""
     busy = f"{directory}: another run is training here"
     return exclusive(directory / "train.lock", busy, "--workdir")
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raises UserError if `folder` cannot take `needed` more bytes."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            f"{folder}: {needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free: make room, or give"
+            " another --cache"
+        )
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,8 @@ from jaxtyping import Float32
 from jxr.data.image_set import ImageSet
 from jxr.data.images import Resize, resize
 from jxr.errors import UserError
-from jxr.files import exclusive
+from jxr.files import exclusive, require_space
+from jxr.threads import cores
 
 Progress = Callable[[int, int], None]
 
@@ -82,7 +82,7 @@ def decode(
         return resize(images.read(row), (size, size), method)
 
     total = len(images.records)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, total, CHUNK):
             rows = range(start, min(start + CHUNK, total))
             for done, image in enumerate(pool.map(one, rows), start + 1):
@@ -134,9 +134,7 @@ def write_cache(
     passing = folder / f"{stem}.tmp"
     header = {"shape": shape, "fortran_order": False, "descr": "<f4"}
     try:
-        needed = 4 * int(np.prod(shape))
-        if shutil.disk_usage(folder).free < needed:
-            raise UserError(f"{folder}: {needed / 1e9:.1f} GB needed; free space or move the cache")
+        require_space(folder, 4 * int(np.prod(shape)))
         try:
             checksum = 0
             # Plain writes, not a memory map: a full disk is then an error and not a crash.

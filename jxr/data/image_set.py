@@ -1,7 +1,6 @@
 """A set of labelled images, wherever it comes from: files, a prepared data set, a formula."""
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from jxr.data.images import read_image
 from jxr.data.radiograph import read_content
 from jxr.data.records import Record
 from jxr.errors import UserError
+from jxr.threads import cores
 
 CHUNK = 128  # files hashed at a time: bounds the memory, keeps every thread busy
 
@@ -64,7 +64,7 @@ def data_fingerprint(root: str | Path, records: Sequence[Record]) -> str:
         return fingerprint_line(record.path, read_content(root / record.path))
 
     whole = hashlib.sha256()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(records), CHUNK):
             for digest in pool.map(line, records[start : start + CHUNK]):
                 whole.update(digest)

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +20,7 @@ from jxr.data.image_set import fingerprint_line
 from jxr.data.images import Resize, decode_image, resize
 from jxr.data.records import LABELS, Record
 from jxr.errors import UserError
+from jxr.threads import cores
 
 DESCRIPTION = """
 5,856 chest X-rays of children of one to five years from Guangzhou Women and Children's Medical
@@ -162,7 +162,7 @@ class ChestXrayGuangzhou(tfds.core.ShardBasedBuilder):
                 return error
 
         total = len(source.records)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             for first in range(0, len(records), CHUNK):
                 chunk = records[first : first + CHUNK]
                 for number, (record, image) in enumerate(

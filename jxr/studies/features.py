@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -20,8 +19,7 @@ from tqdm import tqdm
 from jxr import rng
 from jxr.config import BlurConfig, WeightsConfig
 from jxr.data import eval_batches
-from jxr.errors import UserError
-from jxr.files import exclusive, write_json
+from jxr.files import exclusive, require_space, write_json
 from jxr.models.vgg16 import LAYERS, Convention, blocks, extract, graphdef
 from jxr.models.vgg16_weights import fetch, fingerprint, load_vgg16_weights, random_weights
 from jxr.studies.dataset import Dataset
@@ -174,16 +172,6 @@ def _features(
 ) -> Float[Array, "batch features"]:
     features = extract(graphdef, params, images, convention)
     return features.astype(np.float16) if half else features
-
-
-def require_space(folder: Path, needed: int) -> None:
-    """Raises UserError if `folder` cannot take `needed` more bytes."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise UserError(
-            f"{folder}: {needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free: make room, or give"
-            " another --cache"
-        )
 
 
 def dataset_features(

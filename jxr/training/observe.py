@@ -14,8 +14,8 @@ from jxr.training.flop import count_flop
 
 TRACED_AFTER, TRACED_STEPS = 2, 5
 # On a CPU, XLA's YNN library does the reductions of a step and nothing else. By XLA's own choice a
-# U-Net's step takes 1.4 times as long with jaxlib 0.12, 1.9 times with 0.10; the restorer's 1.6 and
-# 2.2 times; that of a head, which has no convolutions, as long.
+# U-Net's step takes 1.2 times as long with jaxlib 0.10, the restorer's 1.4 times; with 0.12 as long
+# where the cores have nothing else to do (else 1.4 and 1.6 times), and that of a head as long.
 CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
 
 

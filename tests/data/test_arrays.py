@@ -173,7 +173,7 @@ def test_a_cache_that_cannot_be_written_is_named(root, records, tmp_path, monkey
         load_images(file_set(root, records), size=16, cache=tmp_path / "file")
     full = namedtuple("Usage", ["free"])(100)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
-    with pytest.raises(UserError, match=r"cache: .* needed; free space or move the cache"):
+    with pytest.raises(UserError, match=r"cache: .* needed, 0.0 GB free: make room"):
         load_images(file_set(root, records), size=16, cache=tmp_path / "cache")
 
 

@@ -13,11 +13,11 @@ import pytest
 
 from jxr.config import BlurConfig, WeightsConfig
 from jxr.errors import UserError
-from jxr.files import exclusive
+from jxr.files import exclusive, require_space
 from jxr.models import apply
 from jxr.studies import features as module
 from jxr.studies.dataset import Dataset
-from jxr.studies.features import cached_features, dataset_features, load_backbone, require_space
+from jxr.studies.features import cached_features, dataset_features, load_backbone
 
 IMAGES = np.random.default_rng(0).random((5, 32, 32, 1), np.float32)
 SOURCE = {"images": "test"}

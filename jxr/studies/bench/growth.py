@@ -19,8 +19,9 @@ from jxr.optics import gaussian_blur, gaussian_profile
 from jxr.restoration import wiener
 from jxr.studies.bench import sweeps as bench_sweeps
 from jxr.studies.bench.fresh_process import in_fresh_process, peak_bytes
-from jxr.studies.bench.timing import SAMPLE, cores, seconds_of, significant, waiting
+from jxr.studies.bench.timing import SAMPLE, seconds_of, significant, waiting
 from jxr.studies.field.growth import measure, noise_image
+from jxr.threads import cores
 from jxr.training.sweep import best_mapping
 
 ImageWork = Literal["blur", "wiener", "low_rank", "tiled", "restorer"]

@@ -14,7 +14,8 @@ from jxr.data import folder_set, load_images
 from jxr.data.tfds_prepare import prepare
 from jxr.data.tfds_reader import tfds_set
 from jxr.studies.bench.optics import chests
-from jxr.studies.bench.timing import Case, against, cores, one_by_one
+from jxr.studies.bench.timing import Case, against, one_by_one
+from jxr.threads import cores
 
 SIZE = 224
 # Files, and pixels a side of each; about those of the Guangzhou set.

@@ -15,7 +15,8 @@ from jxr.data.phantoms import phantom
 from jxr.optics import gaussian_blur, gaussian_psf
 from jxr.optics.low_rank import eigen_psfs, low_rank_operator, weight_maps
 from jxr.optics.operators import psf_operator
-from jxr.studies.bench.timing import Case, against, cores, largest_difference, one_by_one, waiting
+from jxr.studies.bench.timing import Case, against, largest_difference, one_by_one, waiting
+from jxr.threads import cores
 
 SIGMA, RADIUS = 2.0, 8  # pixels
 RANK = 8

@@ -19,7 +19,8 @@ from jxr.restoration.spectra import circular_transfer_function, transfer_functio
 from jxr.restoration.total_variation import total_variation
 from jxr.restoration.wiener import wiener
 from jxr.studies.bench.optics import BATCH, RADIUS, SIGMA, SIZES, chests
-from jxr.studies.bench.timing import Case, against, cores, one_by_one, waiting
+from jxr.studies.bench.timing import Case, against, one_by_one, waiting
+from jxr.threads import cores
 
 NOISE_TO_SIGNAL = 1e-3
 ITERATIONS = 20

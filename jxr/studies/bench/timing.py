@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
+from jxr.threads import cores
+
 # The parts of the contract by which a row is known.
 KEY = ("what", "peer_name", "device", "dtype")
 
@@ -193,13 +195,6 @@ def merged(old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> list
     """Returns old rows and new ones in the order of their keys; of two with one key the new one."""
     rows = {tuple(row[part] for part in KEY): row for row in (*old, *new)}
     return [rows[key] for key in sorted(rows)]
-
-
-def cores() -> int:
-    """Returns on how many cores this process may run; XLA and the peers have as many threads."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def significant(value: float, digits: int = 4) -> float:

@@ -12,7 +12,7 @@ from absl import logging
 
 from jxr.models.functional import Params
 from jxr.models.vgg16 import LAYERS
-from jxr.studies.bench.timing import cores
+from jxr.threads import cores
 
 
 class Variant(NamedTuple):
