@@ -63,6 +63,6 @@ def bench_page(rows: Sequence[Row]) -> str:
 
 
 def rate(value: float) -> str:
-    """A rate with three digits, as `12,300`, `123` or `1.23`."""
+    """A rate with three digits, as `12,300`, `123` or `12.0`."""
     value = float(f"{value:.3g}")
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"

@@ -115,6 +115,12 @@ def test_entries_that_escape_are_refused(root, tmp_path, name):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_suffixes_in_capitals_are_images_and_two_dots_in_a_name_lead_nowhere(root, tmp_path):
+    capitals = "train/NORMAL/IM-0009-0001.JPEG"
+    file = pack(root, tmp_path / "images.zip", extra={capitals: b"x", "train/read..me": b"x"})
+    assert {record.path for record in open_source(file).records} == {capitals, *STYLES}
+
+
 def test_a_link_is_refused(root, tmp_path):
     file = pack(root, tmp_path / "images.zip")
     link = zipfile.ZipInfo("train/NORMAL/IM-0009-0001.jpeg")
